@@ -1,0 +1,59 @@
+# `make run` and `make test` need Python 3.11 or later and make; they set up everything else in .venv.
+# Another Python than python3: make PYTHON=python3.12 run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Nothing here reports to anybody.
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint lock clean
+
+help:  ## What there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(INSTALLED)  ## Create .venv and install the locked dependencies
+
+run: $(INSTALLED)  ## The whole main job on a demo company of 10,000 customers
+	$(BIN)/holdfast run --demo
+
+test: $(INSTALLED)  ## Every test, dbt's own among them
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## ruff, mypy and sqlfluff
+	$(BIN)/ruff check ml tests
+	$(BIN)/ruff format --check ml tests
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 models tests
+
+lock: $(INSTALLED)  ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+		--generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url \
+		--output-file requirements.lock pyproject.toml
+
+clean:  ## Remove everything generated, the environment too
+	rm -rf $(VENV) target logs dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find local -mindepth 1 -maxdepth 1 ! -name .gitignore -exec rm -rf {} +
+
+# The stamp is written last, so an interrupted installation is taken up again.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Holdfast needs Python 3.11 or later, and $(PYTHON) is not. Name one: make PYTHON=python3.12 $(firstword $(MAKECMDGOALS))" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies ..."
+	@awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > $(VENV)/uv.lock
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	then :; else \
+		echo "uv could not install the lock; pip does it, in about two minutes."; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@

@@ -1,0 +1,53 @@
+{#- Arithmetic without floating point, and fingerprints that do not depend on the order of rows. -#}
+
+{% macro ratio(numerator, denominator) -%}
+    {#-
+        numerator / denominator as decimal(18,6), rounded half away from zero; null where the denominator is 0 or null.
+        Both may be integers or decimals of up to two places: they are counted in hundredths, so every step is exact.
+    -#}
+    {%- set n = "cast(cast(" ~ numerator ~ " as decimal(20, 2)) * 100 as decimal(22, 0))" -%}
+    {%- set d = "cast(cast(" ~ denominator ~ " as decimal(20, 2)) * 100 as decimal(22, 0))" -%}
+    {{ adapter.dispatch("ratio", "holdfast")(n, d) }}
+{%- endmacro %}
+
+{% macro duckdb__ratio(n, d) -%}
+    {#- DuckDB divides decimals as doubles, so the division is done on 128-bit integers. -#}
+    case
+        when {{ d }} != 0
+            then cast(
+                cast(
+                    sign({{ n }}) * sign({{ d }})
+                    * ((abs(cast({{ n }} as hugeint)) * 2000000 + abs(cast({{ d }} as hugeint))) // (2 * abs(cast({{ d }} as hugeint))))
+                    as decimal(24, 0)
+                ) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6)
+            )
+    end
+{%- endmacro %}
+
+
+{% macro row_text(columns) -%}
+    {#- The row as one text; `columns` is a list of {name, data_type}. Null and the empty text stay apart. -#}
+    {%- for column in columns -%}
+        {%- if not loop.first %} || chr(31) || {% endif -%}
+        coalesce({{ holdfast.text_of(column.name, column.data_type) }}, chr(30))
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro fingerprint(columns) -%}
+    {#- An aggregate: equal for equal sets of rows in any order. Repeats count. -#}
+    md5(cast(count(*) as varchar) || '-' || cast(coalesce(sum({{ holdfast.hash_number(holdfast.row_text(columns)) }}), 0) as varchar))
+{%- endmacro %}
+
+
+{% macro model_columns(name) -%}
+    {#- {name, data_type} of every cell that a model's contract names; `built_from` is memory, not a cell. -#}
+    {%- if not execute -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set columns = [] -%}
+    {%- for column in graph.nodes["model.holdfast." ~ name].columns.values() if column.name != "built_from" -%}
+        {%- do columns.append({"name": "cells." ~ column.name, "data_type": column.data_type}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}

@@ -1,0 +1,223 @@
+{#- How raw rows get in: from files under `raw_path`, or from models named under `inputs`. -#}
+
+{% macro map_input(entity, relation, columns) -%}
+    {#-
+        The body of a user's mapping model: the contract's select list over `relation`.
+
+        columns: contract column -> SQL expression over `relation`. What is not named becomes a typed null (or the
+        contract's default). A value that cannot be read as the contract's type makes the row a reject, never an error.
+        Without `known_at`, the entity needs `known_at_delay_days`: then it is the main event's time plus that delay.
+        Fails on a name that the contract does not know and on a missing required one.
+    -#}
+    {%- set types = {} -%}
+    {{ holdfast.mapped_rows(entity, relation, columns, types, "the mapping of '" ~ entity ~ "'") }}
+{%- endmacro %}
+
+
+{% macro mapped_rows(entity, relation, columns, types, origin) -%}
+    {#- `types`: contract column -> its type where that is known to be right already, so that nothing is cast. -#}
+    {%- set contract = holdfast.contract(entity) -%}
+    {%- set names = contract.columns | map(attribute="name") | list -%}
+    {%- set delay = var("known_at_delay_days").get(entity) -%}
+    {%- set given = dict(columns) -%}
+    {%- if execute -%}
+        {%- for name in columns if name not in names -%}
+            {{ exceptions.raise_compiler_error(
+                origin ~ " has the column '" ~ name ~ "', which the contract does not know. The contract of '" ~ entity
+                ~ "' is: " ~ names | join(", ") ~ ". Rename the column or leave it out."
+            ) }}
+        {%- endfor -%}
+        {%- if "known_at" not in given and delay is not none -%}
+            {%- set event = contract.columns | selectattr("meta.is_required", "defined")
+                | selectattr("data_type", "equalto", "timestamp") | rejectattr("name", "equalto", "known_at") | first -%}
+            {%- if event.name in given -%}
+                {%- do given.update({"known_at":
+                    dbt.dateadd("day", delay, holdfast.try_cast(given[event.name], "timestamp"))}) -%}
+            {%- endif -%}
+        {%- endif -%}
+        {%- for column in contract.columns if column.meta.is_required and column.meta.default is not defined
+            and column.name not in given -%}
+            {{ exceptions.raise_compiler_error(
+                origin ~ " lacks the column '" ~ column.name ~ "', which the contract of '" ~ entity ~ "' requires. "
+                ~ ("Name it, or give the var known_at_delay_days a number of days for '" ~ entity ~ "'."
+                    if column.name == "known_at" else "It has: " ~ columns | join(", ") ~ ".")
+            ) }}
+        {%- endfor -%}
+    {%- endif -%}
+    select
+    {%- for column in contract.columns %}
+        {%- if column.name not in given %}
+        cast({{ column.meta.default if column.meta.default is defined else "null" }} as {{ column.data_type }})
+        {%- elif types.get(column.name) == column.data_type %}
+        {{ given[column.name] }}
+        {%- else %}
+        {{ holdfast.try_cast(given[column.name], column.data_type) }}
+        {%- endif %} as {{ column.name }},
+    {%- endfor %}
+        {%- set cast_columns = [] -%}
+        {%- for column in contract.columns if column.name in given and types.get(column.name) != column.data_type
+            and column.data_type != "string" -%}
+            {%- do cast_columns.append(column) -%}
+        {%- endfor %}
+        {%- if cast_columns %}
+        case
+            {%- for column in cast_columns %}
+            when {{ given[column.name] }} is not null and {{ holdfast.try_cast(given[column.name], column.data_type) }} is null
+                then '{{ column.name }}'
+            {%- endfor %}
+        end as unparseable,
+        {%- else %}
+        cast(null as {{ dbt.type_string() }}) as unparseable,
+        {%- endif %}
+        {%- for name in given %}
+        {%- if not loop.first %} || '; ' ||{% endif %}
+        '{{ name }}=' || coalesce(cast({{ given[name] }} as {{ dbt.type_string() }}), '')
+        {%- else %}
+        ''
+        {%- endfor %} as row_text
+    from {{ relation }}
+{%- endmacro %}
+
+
+{% macro input_rows(entity) -%}
+    {#- The rows of one entity as they came, typed where they can be, cut at `known_until`. -#}
+    {%- set model_name = var("inputs").get(entity) -%}
+    {%- if model_name -%}
+        {%- set relation = ref(model_name) -%}
+    {%- endif -%}
+    {%- if execute and entity == "customers" -%}
+        {{ holdfast.check_inputs() }}
+    {%- endif -%}
+with arrived as (
+
+    {% if not execute -%}
+        select cast(null as timestamp) as known_at{% if model_name %} from {{ relation }}{% endif %}
+    {%- elif model_name -%}
+        {{ holdfast.rows_of_model(entity, relation, model_name) }}
+    {%- else -%}
+        {{ holdfast.rows_of_files(entity) }}
+    {%- endif %}
+
+)
+
+select * from arrived
+{% if var("known_until") -%}
+where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is null
+{%- endif %}
+{%- endmacro %}
+
+
+{% macro rows_of_model(entity, relation, model_name) -%}
+    {%- set names = adapter.get_columns_in_relation(relation) | map(attribute="name") | list -%}
+    {%- if "unparseable" in names and "row_text" in names -%}
+        select
+        {%- for column in holdfast.contract(entity).columns %}
+            {{ column.name }},
+        {%- endfor %}
+            unparseable,
+            row_text
+        from {{ relation }}
+    {%- else -%}
+        {%- set columns = {} -%}
+        {%- for name in names -%}{%- do columns.update({name: name}) -%}{%- endfor -%}
+        {{ holdfast.mapped_rows(entity, relation, columns, {}, "the model '" ~ model_name ~ "'") }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro raw_folder() -%}
+    {{ return(var("raw_path") or env_var("HOLDFAST_LOCAL", "local") ~ "/raw") }}
+{%- endmacro %}
+
+
+{% macro raw_files(entity) -%}
+    {#- {reader, pattern} of one entity's raw files, or none. DuckDB reads files; a server has them loaded as tables. -#}
+    {%- set base = holdfast.raw_folder() ~ "/" ~ entity -%}
+    {%- set found = [] -%}
+    {%- for pattern in [base ~ ".parquet", base ~ ".csv", base ~ ".csv.gz", base ~ "/*.parquet", base ~ "/*.csv", base ~ "/*.csv.gz"] -%}
+        {%- set files = run_query("select count(*) as files from glob('" ~ pattern | replace("'", "''") ~ "')") -%}
+        {%- if files.columns[0].values()[0] > 0 -%}
+            {%- do found.append({"reader": "read_parquet" if ".parquet" in pattern else "read_csv", "pattern": pattern}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if found | length > 1 -%}
+        {{ exceptions.raise_compiler_error(
+            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ found | map(attribute="pattern") | join(" and ")
+            ~ ". Remove all but one."
+        ) }}
+    {%- endif -%}
+    {{ return(found[0] if found else none) }}
+{%- endmacro %}
+
+
+{% macro check_inputs() -%}
+    {%- set given = [] -%}
+    {%- for entity in holdfast.entities() if var("inputs").get(entity) or holdfast.raw_files(entity) -%}
+        {%- do given.append(entity) -%}
+    {%- endfor -%}
+    {%- for entity in var("inputs") if entity not in holdfast.entities() -%}
+        {{ exceptions.raise_compiler_error(
+            "The var 'inputs' names the entity '" ~ entity ~ "'; the contract knows " ~ holdfast.entities() | join(", ") ~ "."
+        ) }}
+    {%- endfor -%}
+    {%- if "customers" not in given -%}
+        {{ exceptions.raise_compiler_error(
+            "No customers: looked for customers.parquet, customers.csv or a folder customers in '" ~ holdfast.raw_folder()
+            ~ "'. Put your files there, set the var raw_path, map a model under the var inputs, "
+            ~ "or make a demo company with 'holdfast simulate'."
+        ) }}
+    {%- endif -%}
+    {%- if "subscriptions" not in given and "orders" not in given and "activity" not in given -%}
+        {{ exceptions.raise_compiler_error(
+            "At least one of subscriptions, orders and activity is needed beside customers; found only: "
+            ~ given | join(", ") ~ ". Looked in '" ~ holdfast.raw_folder() ~ "' and in the var inputs."
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro rows_of_files(entity) -%}
+    {%- set contract = holdfast.contract(entity) -%}
+    {%- set files = holdfast.raw_files(entity) -%}
+    {%- if files is none -%}
+        select
+        {%- for column in contract.columns %}
+            cast(null as {{ column.data_type }}) as {{ column.name }},
+        {%- endfor %}
+            cast(null as {{ dbt.type_string() }}) as unparseable,
+            cast(null as {{ dbt.type_string() }}) as row_text
+        where false
+    {%- else -%}
+        {%- set options = ", union_by_name = true" ~ (", all_varchar = true, header = true" if files.reader == "read_csv" else "") -%}
+        {%- set relation = files.reader ~ "('" ~ files.pattern | replace("'", "''") ~ "'" ~ options ~ ")" -%}
+        {%- set columns = {} -%}
+        {%- set types = {} -%}
+        {%- set wanted = {} -%}
+        {%- for column in contract.columns -%}{%- do wanted.update({column.name: column.data_type}) -%}{%- endfor -%}
+        {%- for row in run_query("describe select * from " ~ relation).rows -%}
+            {%- do columns.update({row[0]: row[0]}) -%}
+            {%- set found = row[1] | lower -%}
+            {%- set same = {"varchar": "string"}.get(found, found) | replace(" ", "") -%}
+            {%- do types.update({row[0]: same}) -%}
+            {{ holdfast.check_file_type(entity, files.pattern, row[0], found, wanted.get(row[0])) }}
+        {%- endfor -%}
+        {{ holdfast.mapped_rows(entity, relation, columns, types, "'" ~ files.pattern ~ "'") }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro check_file_type(entity, pattern, name, found, wanted) -%}
+    {#- A text may hold any type; a number where a time is wanted is a mistake in the file, not in a row. -#}
+    {%- if wanted is not none and found != "varchar" and found != '"null"' -%}
+        {%- set numbers = ["tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "float", "double"] -%}
+        {%- set is_number = found in numbers or found.startswith("decimal") -%}
+        {%- set is_time = found.startswith("timestamp") or found == "date" -%}
+        {%- set wants_number = wanted == "integer" or wanted.startswith("decimal") -%}
+        {%- if (wanted == "timestamp" and not is_time) or (wants_number and not is_number) or (wanted == "boolean" and found != "boolean") -%}
+            {{ exceptions.raise_compiler_error(
+                "'" ~ pattern ~ "': the column '" ~ name ~ "' is " ~ found ~ ", and the contract of '" ~ entity ~ "' wants "
+                ~ wanted ~ ". Write it as " ~ wanted ~ ", or as text."
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,19 @@
+{% macro create_ml_tables() -%}
+    {#-
+        Creates each table of the source `ml` that does not exist, empty and typed as its YAML says, so that the project
+        builds before any model is trained. Runs at the start of every dbt invocation that runs nodes.
+    -#}
+    {%- if execute -%}
+        {%- set tables = graph.sources.values() | selectattr("package_name", "equalto", "holdfast")
+            | selectattr("source_name", "equalto", "ml") | list -%}
+        {%- do run_query("create schema if not exists " ~ api.Relation.create(database=target.database, schema="ml").without_identifier()) -%}
+        {%- for table in tables -%}
+            {%- set relation = api.Relation.create(database=table.database, schema=table.schema, identifier=table.identifier) -%}
+            {%- set columns = [] -%}
+            {%- for column in table.columns.values() -%}
+                {%- do columns.append(column.name ~ " " ~ api.Column.translate_type(column.data_type)) -%}
+            {%- endfor -%}
+            {%- do run_query("create table if not exists " ~ relation ~ " (" ~ columns | join(", ") ~ ")") -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,111 @@
+{#- The few spellings on which engines differ, each in one place. -#}
+
+{% macro try_cast(expression, data_type) -%}
+    {{ adapter.dispatch("try_cast", "holdfast")(expression, data_type) }}
+{%- endmacro %}
+
+{% macro default__try_cast(expression, data_type) -%}
+    try_cast({{ expression }} as {{ data_type }})
+{%- endmacro %}
+
+
+{% macro add_days(date_expression, days) -%}
+    {{ adapter.dispatch("add_days", "holdfast")(date_expression, days) }}
+{%- endmacro %}
+
+{% macro default__add_days(date_expression, days) -%}
+    ({{ date_expression }} + cast({{ days }} as integer))
+{%- endmacro %}
+
+
+{% macro days_between(from_date, to_date) -%}
+    {{ adapter.dispatch("days_between", "holdfast")(from_date, to_date) }}
+{%- endmacro %}
+
+{% macro default__days_between(from_date, to_date) -%}
+    cast(cast({{ to_date }} as date) - cast({{ from_date }} as date) as integer)
+{%- endmacro %}
+
+
+{% macro seconds_between(from_timestamp, to_timestamp) -%}
+    {{ adapter.dispatch("seconds_between", "holdfast")(from_timestamp, to_timestamp) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(from_timestamp, to_timestamp) -%}
+    cast(floor(extract(epoch from {{ to_timestamp }}) - extract(epoch from {{ from_timestamp }})) as bigint)
+{%- endmacro %}
+
+{% macro duckdb__seconds_between(from_timestamp, to_timestamp) -%}
+    {#- `extract(epoch)` is a double in DuckDB; microseconds are exact. -#}
+    ((epoch_us({{ to_timestamp }}) - epoch_us({{ from_timestamp }})) // 1000000)
+{%- endmacro %}
+
+
+{% macro divide_integers(numerator, denominator) -%}
+    {{ adapter.dispatch("divide_integers", "holdfast")(numerator, denominator) }}
+{%- endmacro %}
+
+{% macro default__divide_integers(numerator, denominator) -%}
+    div({{ numerator }}, {{ denominator }})
+{%- endmacro %}
+
+{% macro duckdb__divide_integers(numerator, denominator) -%}
+    {#- `/` is a double in DuckDB, also between integers. -#}
+    ({{ numerator }}) // ({{ denominator }})
+{%- endmacro %}
+
+
+{% macro text_of(column, data_type) -%}
+    {{ adapter.dispatch("text_of", "holdfast")(column, data_type) }}
+{%- endmacro %}
+
+{% macro default__text_of(column, data_type) -%}
+    {%- if data_type == "timestamp" -%}
+        to_char({{ column }}, 'YYYY-MM-DD HH24:MI:SS.US')
+    {%- elif data_type == "string" -%}
+        {{ column }}
+    {%- else -%}
+        cast({{ column }} as varchar)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__text_of(column, data_type) -%}
+    {#- DuckDB has no `to_char`; its cast leaves zero microseconds out. -#}
+    {%- if data_type == "timestamp" -%}
+        strftime({{ column }}, '%Y-%m-%d %H:%M:%S.%f')
+    {%- elif data_type == "string" -%}
+        {{ column }}
+    {%- else -%}
+        cast({{ column }} as varchar)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro hash_number(text) -%}
+    {{ adapter.dispatch("hash_number", "holdfast")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__hash_number(text) -%}
+    {#- Fifteen hexadecimal digits of an md5 fit a bigint without a sign on every engine. -#}
+    cast('0x' || substr(md5({{ text }}), 1, 15) as bigint)
+{%- endmacro %}
+
+
+{% macro words_of(text) -%}
+    {{ adapter.dispatch("words_of", "holdfast")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__words_of(text) -%}
+    {#- One row a word: DuckDB unnests a list in the select list. -#}
+    unnest(string_split_regex(lower({{ text }}), '[^a-z]+'))
+{%- endmacro %}
+
+
+{% macro series_of_days(first_day, last_day) -%}
+    {{ adapter.dispatch("series_of_days", "holdfast")(first_day, last_day) }}
+{%- endmacro %}
+
+{% macro duckdb__series_of_days(first_day, last_day) -%}
+    {#- `dbt.date_spine` queries while compiling; a generated series does not. -#}
+    select cast(unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day)) as date) as calendar_date
+{%- endmacro %}

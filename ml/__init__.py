@@ -1,0 +1,1 @@
+"""Holdfast's Python side: reads the gold mart, trains, scores, and writes predictions back."""

@@ -1,0 +1,242 @@
+"""dbt, run inside this process: progress as it goes, and failures as one clear sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ml.errors import HoldfastError
+from ml.progress import Progress
+from ml.settings import Settings
+from ml.warehouse import Warehouse, known_error
+
+LOG_NAME = "dbt.log"
+
+# The marts, and the tests of what ml/ writes, come after scoring; all else before. (Models other than
+# marts may read it too: gold keeps the dates that were scored.)
+AFTER_SCORING = ("holdfast.marts+", "source:holdfast.ml+1,resource_type:test")
+
+_FAILED = ("error", "fail", "runtime error", "partial success")
+# "Compilation Error in model gold_x (models/gold/gold_x.sql)", "Parsing Error", ...
+_HEADER = re.compile(r"(Encountered an error:|\w+( \w+)* Error( in .*)?)")
+_MESSAGE_END = re.compile(r"$|> (in|called by) macro|compiled (code|sql) at|LINE \d+:", re.I)
+# dbt repeats these of the nodes' own results, which are read from there.
+_RESULT_EVENTS = re.compile(r"Log\w*Result|RunResult\w*|CheckNodeTestFailure|NoNodes\w*")
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What one invocation of dbt did.
+
+    Attributes
+    ----------
+    nodes
+        How many models, seeds, snapshots and tests ran.
+    seconds
+        How long it took.
+    warnings
+        Tests that warned and what dbt itself warns of, one sentence each.
+    notes
+        What the models reported while they ran, such as the dates that they rebuilt.
+    """
+
+    nodes: int
+    seconds: float
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Listener:
+    """Turns dbt's events into progress, warnings and notes; each may come twice."""
+
+    progress: Progress | None
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __call__(self, event: Any) -> None:
+        name, message = event.info.name, " ".join(event.info.msg.split())
+        if name == "LogStartLine" and self.progress is not None:
+            node = event.data.node_info.node_name
+            self.progress(node, event.data.index - 1, event.data.total)
+        elif name == "JinjaLogInfo":
+            self.notes.append(message)
+        elif event.info.level == "warn" and not _RESULT_EVENTS.fullmatch(name):
+            self.warnings.append(message)
+
+
+def run_dbt(
+    settings: Settings, command: Sequence[str], *, progress: Progress | None = None
+) -> DbtResult:
+    """Run one dbt command in the project, in this process, and leave the warehouse closed.
+
+    Parameters
+    ----------
+    settings
+        The project, the target and the vars.
+    command
+        dbt's own words, such as ``["build", "--select", "gold_observations"]``.
+    progress
+        Called with the node that starts, how many have started before it, and how many there are.
+
+    Raises
+    ------
+    HoldfastError
+        Where dbt fails: which node, why, and what to do next. The whole story is in the log.
+    """
+    # Importing dbt takes over a second, which `holdfast --help` need not wait for.
+    from dbt.cli.main import dbtRunner
+
+    started = time.perf_counter()
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    listener = _Listener(progress)
+    with _environment(settings), contextlib.chdir(settings.project_dir):
+        try:
+            outcome = dbtRunner(callbacks=[listener]).invoke([*command, *_arguments(settings)])
+        finally:
+            _release_warehouse()
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception
+    results = list(getattr(outcome.result, "results", None) or [])
+    if not outcome.success:
+        raise _failure(settings, outcome.exception, results)
+    for result in results:
+        if str(result.status) == "warn":
+            listener.warnings.append(f"{result.node.name}: {_sentence(result.message)}")
+    return DbtResult(
+        nodes=len(results),
+        seconds=time.perf_counter() - started,
+        warnings=tuple(dict.fromkeys(listener.warnings)),
+        notes=tuple(dict.fromkeys(listener.notes)),
+    )
+
+
+def install_packages(settings: Settings) -> None:
+    """Run ``dbt deps`` where the project names packages that are not there yet."""
+    named = [settings.project_dir / name for name in ("packages.yml", "dependencies.yml")]
+    if (
+        any(path.is_file() for path in named)
+        and not (settings.project_dir / "dbt_packages").is_dir()
+    ):
+        run_dbt(settings, ["deps"])
+
+
+def build(
+    settings: Settings,
+    *,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> DbtResult:
+    """Run ``dbt build``: models, seeds, snapshots and their tests, in order."""
+    settings.local_dir.mkdir(parents=True, exist_ok=True)
+    # Whether the file can be had is known at once here; dbt would find out after parsing.
+    Warehouse.open(settings.warehouse_path).close()
+    command = ["build"]
+    if select:
+        command += ["--select", *select]
+    if exclude:
+        command += ["--exclude", *exclude]
+    return run_dbt(settings, command, progress=progress)
+
+
+def _arguments(settings: Settings) -> list[str]:
+    arguments = ["--project-dir", str(settings.project_dir), "--target", settings.target]
+    if (settings.project_dir / "profiles.yml").is_file():
+        arguments += ["--profiles-dir", str(settings.project_dir)]
+    if settings.vars:
+        arguments += ["--vars", json.dumps(dict(settings.vars), default=str)]
+    # Standard output belongs to the command line; everything goes to the file.
+    arguments += ["--log-path", str(settings.log_dir), "--log-level", "none", "--no-print"]
+    return [*arguments, "--no-use-colors", "--no-use-colors-file"]
+
+
+@contextlib.contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Let the profile find the local folder, whatever the folder dbt is started in."""
+    given = {
+        "HOLDFAST_LOCAL": str(settings.local_dir),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _release_warehouse() -> None:
+    """Close the database that dbt-duckdb keeps open for the next invocation in this process."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    environment = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
+    DuckDBConnectionManager.close_all_connections()
+
+
+def _failure(
+    settings: Settings, exception: BaseException | None, results: Sequence[Any]
+) -> HoldfastError:
+    """Return why dbt failed, in words for the person who ran it."""
+    failed = [result for result in results if str(result.status) in _FAILED]
+    texts = [str(result.message) for result in failed] + ([str(exception)] if exception else [])
+    for text in texts:
+        if (known := known_error(settings.warehouse_path, text)) is not None:
+            return known
+    log_path = settings.log_dir / LOG_NAME
+    if not failed:
+        return HoldfastError(
+            f"dbt could not start: {_sentence(str(exception))} The whole story is in {log_path}."
+        )
+    first = failed[0]
+    sentence = _sentence(str(first.message))
+    others = ", ".join(result.node.name for result in failed[1:4])
+    more = f" {len(failed) - 1} more failed, first {others}." if others else ""
+    # A macro that refuses says itself what came and what to do next.
+    if str(first.message).lstrip().startswith("Compilation Error"):
+        return HoldfastError(f"{sentence}{more}")
+    node = first.node
+    if node.resource_type in ("test", "unit_test"):
+        about = f" It claims: {_sentence(node.description)}" if node.description else ""
+        compiled = getattr(node, "compiled_path", None)
+        look = f" Its query, {_shown(compiled)}, shows the rows." if compiled else ""
+        return HoldfastError(f"The test {node.name} failed: {sentence}{about}{look}{more}")
+    return HoldfastError(
+        f"The {node.resource_type} {node.name} ({node.original_file_path}) failed: {sentence}"
+        f"{more} The whole story is in {log_path}."
+    )
+
+
+def _shown(path: str) -> str:
+    """Return a path as short as it can be shown from here."""
+    with contextlib.suppress(ValueError):
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    return path
+
+
+def _sentence(message: str | None) -> str:
+    """Return the message itself: without dbt's header before it and the macro stack after it."""
+    lines = [line.strip() for line in (message or "no message").strip().splitlines()]
+    while len(lines) > 1 and _HEADER.fullmatch(lines[0]):
+        lines = lines[1:]
+    kept: list[str] = []
+    for line in lines:
+        if kept and _MESSAGE_END.match(line):
+            break
+        if line:
+            kept.append(line)
+    sentence = " ".join(kept)
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

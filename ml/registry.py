@@ -1,0 +1,301 @@
+"""Versions of the model and which of them serves: MLflow's store under `local/`, and `ml.*`.
+
+MLflow holds the models and is asked which version serves. `ml.model_versions` and
+`ml.alias_history` repeat what analysts need, so that SQL can join it.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from ml.errors import HoldfastError
+from ml.estimators import ChurnModel
+from ml.warehouse import Warehouse
+
+CHAMPION = "champion"
+TRAINING_KEY = "training_key"
+RECORD_FILE = "record.json"
+
+_MODEL_FILE = "model"
+_TEXT, _WHOLE, _TIME, _DAY = pa.string(), pa.int32(), pa.timestamp("us"), pa.date32()
+
+MODEL_VERSIONS_SCHEMA = pa.schema(
+    {
+        "model_name": _TEXT,
+        "model_version": _WHOLE,
+        "run_id": _TEXT,
+        "estimator": _TEXT,
+        "trained_at": _TIME,
+        "training_cutoff": _TIME,
+        "train_from": _DAY,
+        "train_to": _DAY,
+        "test_from": _DAY,
+        "test_to": _DAY,
+        "train_rows": _WHOLE,
+        "calibration_rows": _WHOLE,
+        "test_rows": _WHOLE,
+        "features_hash": _TEXT,
+        "feature_count": _WHOLE,
+        "gold_fingerprint": _TEXT,
+        "training_set_id": _TEXT,
+    }
+)
+ALIAS_HISTORY_SCHEMA = pa.schema(
+    {
+        "model_name": _TEXT,
+        "alias": _TEXT,
+        "from_version": _WHOLE,
+        "to_version": _WHOLE,
+        "changed_at": _TIME,
+        "changed_by": _TEXT,
+        "why": _TEXT,
+        "evidence": _TEXT,
+    }
+)
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a model in the registry."""
+
+    model_name: str
+    model_version: int
+    run_id: str
+
+
+class Registry:
+    """MLflow's store of runs, models and aliases, open for this process.
+
+    Parameters
+    ----------
+    uri
+        `sqlite:///<path>`.
+    artifact_root
+        Folder of models and pictures.
+    """
+
+    def __init__(self, uri: str, artifact_root: Path) -> None:
+        self._uri = uri
+        self._artifact_root = artifact_root
+        with _readable_errors(uri):
+            artifact_root.mkdir(parents=True, exist_ok=True)
+            mlflow = _mlflow()
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            self._client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def champion(self, model_name: str) -> RegisteredVersion | None:
+        """Return the version that serves, or None."""
+        return self.at_alias(model_name, CHAMPION)
+
+    def at_alias(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        """Return the version that an alias names, or None."""
+        with _readable_errors(self._uri):
+            if not self._has_model(model_name):
+                return None
+            found = self._client.get_registered_model(model_name).aliases.get(alias)
+            return None if found is None else self._version(model_name, int(found))
+
+    def trained_with(self, model_name: str, training_key: str) -> RegisteredVersion | None:
+        """Return the newest version trained with this key, or None."""
+        with _readable_errors(self._uri):
+            if not self._has_model(model_name):
+                return None
+            versions = self._client.search_model_versions(f"name = '{model_name}'")
+            same = [each for each in versions if each.tags.get(TRAINING_KEY) == training_key]
+            if not same:
+                return None
+            newest = max(same, key=lambda each: int(each.version))
+            return RegisteredVersion(model_name, int(newest.version), str(newest.run_id))
+
+    @contextmanager
+    def run(self, experiment: str) -> Iterator[str]:
+        """Open a run and yield its id; an error inside marks it as failed."""
+        with _readable_errors(self._uri):
+            found = self._client.get_experiment_by_name(experiment)
+            experiment_id = (
+                self._client.create_experiment(
+                    experiment, artifact_location=self._artifact_root.resolve().as_uri()
+                )
+                if found is None
+                else found.experiment_id
+            )
+            run_id = str(self._client.create_run(experiment_id).info.run_id)
+        try:
+            yield run_id
+        except BaseException:
+            self._client.set_terminated(run_id, status="FAILED")
+            raise
+        with _readable_errors(self._uri):
+            self._client.set_terminated(run_id, status="FINISHED")
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        figures: Mapping[str, Figure],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Log what a run was given, what it reached, and its pictures."""
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.utils.time import get_current_time_millis
+
+        with _readable_errors(self._uri):
+            now = get_current_time_millis()
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+                params=[Param(name, str(value)) for name, value in params.items()],
+                tags=[RunTag(name, value) for name, value in tags.items()],
+            )
+            for name, figure in figures.items():
+                self._client.log_figure(run_id, figure, f"curves/{name}")
+
+    def register(
+        self,
+        run_id: str,
+        model_name: str,
+        model: ChurnModel,
+        *,
+        record: Mapping[str, object],
+        training_key: str,
+    ) -> RegisteredVersion:
+        """Store a fitted model and what was recorded of its training as the next version."""
+        mlflow = _mlflow()
+        with _readable_errors(self._uri):
+            self._client.log_dict(run_id, dict(record), RECORD_FILE)
+            with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+                logged = mlflow.sklearn.log_model(
+                    model,
+                    name=_MODEL_FILE,
+                    # Named, so that MLflow does not start a second Python to find them out.
+                    pip_requirements=["holdfast", "lightgbm", "scikit-learn"],
+                    # The safer format cannot hold a LightGBM booster inside our own class; the
+                    # store is this project's own folder.
+                    serialization_format="cloudpickle",
+                )
+            if not self._has_model(model_name):
+                self._client.create_registered_model(model_name)
+            version = self._client.create_model_version(
+                model_name,
+                source=logged.model_uri,
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags={TRAINING_KEY: training_key},
+            )
+            return RegisteredVersion(model_name, int(version.version), run_id)
+
+    def set_alias(self, model_name: str, alias: str, model_version: int) -> None:
+        """Let an alias name this version."""
+        with _readable_errors(self._uri):
+            self._client.set_registered_model_alias(model_name, alias, str(model_version))
+
+    def load_model(self, version: RegisteredVersion) -> ChurnModel:
+        """Load a version's model.
+
+        Raises
+        ------
+        HoldfastError
+            If its files are gone or were written by something else.
+        """
+        mlflow = _mlflow()
+        with _readable_errors(self._uri):
+            model = mlflow.sklearn.load_model(
+                f"models:/{version.model_name}/{version.model_version}"
+            )
+        if not isinstance(model, ChurnModel):
+            raise HoldfastError(
+                f"Expected version {version.model_version} of '{version.model_name}' to be a "
+                f"Holdfast model, found a {type(model).__name__}. Train again: `holdfast train`."
+            )
+        return model
+
+    def load_record(self, version: RegisteredVersion) -> dict[str, Any]:
+        """Load what was recorded when a version was trained."""
+        with _readable_errors(self._uri):
+            text = _mlflow().artifacts.load_text(
+                f"runs:/{version.run_id}/{RECORD_FILE}", tracking_uri=self._uri
+            )
+        record: dict[str, Any] = json.loads(text)
+        return record
+
+    def _has_model(self, model_name: str) -> bool:
+        return bool(self._client.search_registered_models(f"name = '{model_name}'"))
+
+    def _version(self, model_name: str, number: int) -> RegisteredVersion:
+        found = self._client.get_model_version(model_name, str(number))
+        return RegisteredVersion(model_name, number, str(found.run_id))
+
+
+def write_model_version(warehouse: Warehouse, row: Mapping[str, object]) -> None:
+    """Write one row of `ml.model_versions`; the same version twice, as once."""
+    warehouse.replace_slice(
+        "ml.model_versions",
+        pa.Table.from_pylist([dict(row)], schema=MODEL_VERSIONS_SCHEMA),
+        where={"model_name": row["model_name"], "model_version": row["model_version"]},
+    )
+
+
+def append_alias_change(warehouse: Warehouse, row: Mapping[str, object]) -> None:
+    """Append one row to `ml.alias_history`."""
+    warehouse.append(
+        "ml.alias_history", pa.Table.from_pylist([dict(row)], schema=ALIAS_HISTORY_SCHEMA)
+    )
+
+
+def has_alias_change(warehouse: Warehouse, model_name: str, alias: str, to_version: int) -> bool:
+    """Return whether `ml.alias_history` tells that the alias once came to this version."""
+    found = warehouse.query(
+        "select 1 from ml.alias_history where model_name = ? and alias = ? and to_version = ? "
+        "limit 1",
+        [model_name, alias, to_version],
+    )
+    return bool(found.num_rows)
+
+
+@cache
+def _mlflow() -> Any:
+    """Import MLflow when it is first needed: it takes seconds, would call home and is noisy."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # Without a git program MLflow would warn at every run; we record a hash of the code instead.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+    import mlflow.sklearn
+
+    for name in ("mlflow", "alembic", "git"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+@contextmanager
+def _readable_errors(uri: str) -> Iterator[None]:
+    """Turn what MLflow and its database raise into one sentence that says what to do."""
+    try:
+        yield
+    except HoldfastError:
+        raise
+    except Exception as error:
+        path = uri.removeprefix("sqlite:///")
+        raise HoldfastError(
+            f"The model registry at {path} could not be used: {_first_line(error)} "
+            "Check that the disk has room, that the folder can be written and that no other run "
+            "is going on; then run again. Removing mlflow.db and mlartifacts/ starts anew."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(". ")
+    return f"{text}."

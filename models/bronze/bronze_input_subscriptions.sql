@@ -1,0 +1,3 @@
+{{ config(contract={'enforced': false}) }}
+
+{{ holdfast.input_rows('subscriptions') }}

@@ -1,0 +1,1 @@
+{{ holdfast.bronze_rows('invoices') }}

@@ -1,0 +1,45 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='slices',
+    slice_column='known_date',
+    slice_plan='known_dates:activity',
+    on_schema_change='append_new_columns',
+) }}
+
+with slices as (
+
+    select * from {{ holdfast.slices_to_build('known_dates:activity') }}
+
+),
+
+activity as (
+
+    select * from {{ ref('bronze_activity') }}
+
+),
+
+daily_activity as (
+
+    select
+        activity.customer_id,
+        cast(activity.occurred_at as date) as activity_date,
+        slices.slice as known_date,
+        activity.action,
+        activity.feature,
+        cast(sum(activity.quantity) as bigint) as actions,
+        cast(coalesce(sum(activity.minutes), 0) as decimal(18, 2)) as minutes,
+        slices.built_from
+    from activity
+    inner join slices
+        on cast(activity.known_at as date) = slices.slice
+    group by
+        activity.customer_id,
+        cast(activity.occurred_at as date),
+        slices.slice,
+        activity.action,
+        activity.feature,
+        slices.built_from
+
+)
+
+select * from daily_activity
