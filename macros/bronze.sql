@@ -1,49 +1,81 @@
-{% macro bronze_rows(entity) -%}
-    {#- What the contract lets in: every valid row, once. Of a key that came again, the first known one is kept. -#}
-    {%- set columns = holdfast.contract(entity).columns -%}
-with arrived as (
+{#-
+    Bronze lets in every valid row once. Of a key that came more than once the first known row is kept; a later row with
+    equal values is a repeat and dropped, one with other values is a conflict and rejected.
+-#}
 
-    select * from {{ ref("bronze_input_" ~ entity) }}
+{% macro valid_rows(entity) -%}
+    {#- The rows that keep the contract, repeats among them. -#}
+    select
+        {%- for column in holdfast.contract(entity).columns %}
+        {{ column.name }},
+        {%- endfor %}
+        {{ holdfast.record_key(entity) }} as record_key
+    from {{ ref("bronze_input_" ~ entity) }}
+    where {{ holdfast.reject_reason(entity) }} is null
+{%- endmacro %}
+
+
+{% macro bronze_rows(entity) -%}
+    {{ config(
+        materialized="incremental",
+        incremental_strategy="slices",
+        slice_column="cast(known_at as date)",
+        slice_plan="deliveries:" ~ entity,
+        on_schema_change="append_new_columns",
+    ) }}
+    {%- set columns = holdfast.contract(entity).columns | map(attribute="name") | list -%}
+with slices as (
+
+    select * from {{ holdfast.slices_to_build("deliveries:" ~ entity) }} as to_build
 
 ),
 
-repeated_keys as (
+repeats as (
 
-    select record_key from {{ ref("bronze_repeated_keys") }}
+    select * from {{ ref("bronze_repeats") }}
     where entity = '{{ entity }}'
+        and occurrence = 1
 
 ),
 
 valid as (
 
+    {{ holdfast.valid_rows(entity) }}
+
+),
+
+to_build as (
+
     select
-        {%- for column in columns %}
-        {{ column.name }},
-        {%- endfor %}
-        {{ holdfast.record_key(entity) }} as record_key
-    from arrived
-    where {{ holdfast.reject_reason(entity) }} is null
+        valid.*,
+        slices.built_from
+    from valid
+    inner join slices
+        on cast(valid.known_at as date) = slices.slice
 
 ),
 
 met_once as (
 
-    select valid.*
-    from valid
-    left join repeated_keys
-        on valid.record_key = repeated_keys.record_key
-    where repeated_keys.record_key is null
+    select to_build.*
+    from to_build
+    left join repeats
+        on to_build.record_key = repeats.record_key
+    where repeats.record_key is null
 
 ),
 
-met_again as (
+first_of_several as (
 
     select
-        valid.*,
-        {{ holdfast.occurrence(columns) }} as occurrence
-    from valid
-    inner join repeated_keys
-        on valid.record_key = repeated_keys.record_key
+        to_build.*,
+        -- exact repeats are alike in everything; one of them stays
+        row_number() over (partition by to_build.record_key order by to_build.known_at asc nulls last) as place
+    from to_build
+    inner join repeats
+        on to_build.record_key = repeats.record_key
+        and to_build.known_at = repeats.known_at
+        and md5({{ holdfast.row_text(holdfast.named_in("to_build", holdfast.contract(entity).columns)) }}) = repeats.row_fingerprint
 
 ),
 
@@ -51,16 +83,18 @@ kept as (
 
     select
         {%- for column in columns %}
-        {{ column.name }}{{ "," if not loop.last }}
-        {%- else %} * {%- endfor %}
+        {{ column }},
+        {%- endfor %}
+        built_from
     from met_once
     union all
     select
         {%- for column in columns %}
-        {{ column.name }}{{ "," if not loop.last }}
-        {%- else %} * {%- endfor %}
-    from met_again
-    where occurrence = 1
+        {{ column }},
+        {%- endfor %}
+        built_from
+    from first_of_several
+    where place = 1
 
 )
 
@@ -68,45 +102,61 @@ select * from kept
 {%- endmacro %}
 
 
-{% macro occurrence(columns) -%}
-    {#- Rows of one key in the order we knew them; rows known at the same moment, by their values. -#}
-    row_number() over (
-        partition by valid.record_key
-        order by valid.known_at asc nulls last, md5({{ holdfast.row_text(columns) }}) asc nulls last
-    )
+{% macro named_in(relation, columns) -%}
+    {#- The same columns, qualified. -#}
+    {%- set named = [] -%}
+    {%- for column in columns -%}
+        {%- do named.append({"name": relation ~ "." ~ column.name, "data_type": column.data_type}) -%}
+    {%- endfor -%}
+    {{ return(named) }}
 {%- endmacro %}
 
 
 {% macro repeated_rows(entity) -%}
-    {#- The second and later rows of each repeated key, and whether their values differ from the first's. -#}
+    {#- Every row of the keys that came more than once, in the order we knew them; rows known at once, by their values. -#}
     {%- set columns = holdfast.contract(entity).columns -%}
     {%- set values = columns | rejectattr("name", "equalto", "known_at") | list -%}
     select
-        '{{ entity }}' as entity,
+        cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
         record_key,
+        cast(row_number() over first_known as integer) as occurrence,
+        value_fingerprint is distinct from first_value(value_fingerprint) over first_known as is_conflict,
         known_at,
-        is_conflict,
+        row_fingerprint,
         row_text
     from (
         select
             valid.record_key,
             valid.known_at,
-            valid.row_text,
-            {{ holdfast.occurrence(columns) }} as occurrence,
-            md5({{ holdfast.row_text(values) }}) is distinct from first_value(md5({{ holdfast.row_text(values) }})) over (
-                partition by valid.record_key
-                order by valid.known_at asc nulls last, md5({{ holdfast.row_text(columns) }}) asc nulls last
-            ) as is_conflict
+            md5({{ holdfast.row_text(holdfast.named_in("valid", values)) }}) as value_fingerprint,
+            md5({{ holdfast.row_text(holdfast.named_in("valid", columns)) }}) as row_fingerprint,
+            {{ holdfast.labelled_row(columns) }} as row_text
         from (
-            select
-                input_rows.*,
-                {{ holdfast.record_key(entity) }} as record_key
-            from {{ ref("bronze_input_" ~ entity) }} as input_rows
-            where {{ holdfast.reject_reason(entity) }} is null
+            {{ holdfast.valid_rows(entity) }}
         ) as valid
-        inner join {{ ref("bronze_repeated_keys") }} as repeated_keys
-            on valid.record_key = repeated_keys.record_key
-            and repeated_keys.entity = '{{ entity }}'
-    ) as numbered
-    where occurrence > 1
+        inner join (
+            select record_key
+            from (
+                {{ holdfast.valid_rows(entity) }}
+            ) as keys
+            group by record_key
+            having count(*) > 1
+        ) as repeated
+            on valid.record_key = repeated.record_key
+    ) as repeats
+    window first_known as (
+        partition by record_key
+        order by known_at asc nulls last, row_fingerprint asc nulls last
+    )
+{%- endmacro %}
+
+
+{% macro labelled_row(columns) -%}
+    {#- A valid row for a person to read: `name=value; name=value`. -#}
+    {%- for column in columns -%}
+        {%- if not loop.first %} || '; ' || {% endif -%}
+        '{{ column.name }}=' || coalesce(cast(valid.{{ column.name }} as {{ dbt.type_string() }}), '')
+    {%- else -%}
+        ''
+    {%- endfor -%}
 {%- endmacro %}

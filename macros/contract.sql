@@ -20,7 +20,7 @@
     {%- endif -%}
     {%- set node = graph.nodes["model.holdfast.bronze_" ~ entity] -%}
     {%- set columns = [] -%}
-    {%- for column in node.columns.values() -%}
+    {%- for column in node.columns.values() if column.name != "built_from" -%}
         {%- do columns.append({"name": column.name, "data_type": column.data_type, "meta": column.meta}) -%}
     {%- endfor -%}
     {{ return({

@@ -36,7 +36,12 @@
 
 {% macro fingerprint(columns) -%}
     {#- An aggregate: equal for equal sets of rows in any order. Repeats count. -#}
-    md5(cast(count(*) as varchar) || '-' || cast(coalesce(sum({{ holdfast.hash_number(holdfast.row_text(columns)) }}), 0) as varchar))
+    {{ holdfast.fingerprint_of("count(*)", "coalesce(sum(" ~ holdfast.hash_number("md5(" ~ holdfast.row_text(columns) ~ ")") ~ "), 0)") }}
+{%- endmacro %}
+
+
+{% macro fingerprint_of(row_count, hash_sum) -%}
+    md5(cast({{ row_count }} as {{ dbt.type_string() }}) || '-' || cast({{ hash_sum }} as {{ dbt.type_string() }}))
 {%- endmacro %}
 
 

@@ -18,7 +18,7 @@
     {#- `types`: contract column -> its type where that is known to be right already, so that nothing is cast. -#}
     {%- set contract = holdfast.contract(entity) -%}
     {%- set names = contract.columns | map(attribute="name") | list -%}
-    {%- set delay = var("known_at_delay_days").get(entity) -%}
+    {%- set delay = holdfast.known_at_delay(entity) -%}
     {%- set given = dict(columns) -%}
     {%- if execute -%}
         {%- for name in columns if name not in names -%}
@@ -76,6 +76,16 @@
         ''
         {%- endfor %} as row_text
     from {{ relation }}
+{%- endmacro %}
+
+
+{% macro known_at_delay(entity) -%}
+    {#-
+        The declared days between an entity's event and the moment it reached us; none where not declared. A mapping model
+        lies in the user's own project, where dbt shows the vars of this package only inside their scope, `holdfast`.
+    -#}
+    {%- set delays = var("known_at_delay_days", none) or var("holdfast", {}).get("known_at_delay_days") or {} -%}
+    {{ return(delays.get(entity)) }}
 {%- endmacro %}
 
 
@@ -220,4 +230,64 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
             ) }}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro unfold_input(entity, relation, columns) -%}
+    {#-
+        The body of a user's mapping model over a source that holds only the current state of a lifecycle: one row a key
+        with all its times. Each row is unfolded into the versions that an observer would have seen, one at each distinct
+        time of an event: columns whose time had not come are null in it. `columns` as in `map_input`, without `known_at`:
+        a version is known at its own time, plus `known_at_delay_days` where that is set.
+    -#}
+    {%- set contract = holdfast.contract(entity) -%}
+    {%- set delay = holdfast.known_at_delay(entity) or 0 -%}
+    {%- set main_event = (contract.columns | selectattr("meta.is_required", "defined")
+        | selectattr("data_type", "equalto", "timestamp") | list | first).name if execute else "known_at" -%}
+    {%- set reveals = {} -%}
+    {%- for column in contract.columns if column.name in columns -%}
+        {%- if column.meta.revealed_by is defined -%}
+            {%- do reveals.update({column.name: column.meta.revealed_by}) -%}
+        {%- elif column.meta.clock == "event" and column.name != main_event -%}
+            {%- do reveals.update({column.name: column.name}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set mapped_columns = dict(columns) -%}
+    {%- do mapped_columns.update({"known_at": columns.get(main_event, "null")}) -%}
+with mapped as (
+
+    {{ holdfast.mapped_rows(entity, relation, mapped_columns, {}, "the mapping of '" ~ entity ~ "'") }}
+
+),
+
+moments as (
+
+    select {{ contract.key }}, {{ main_event }} as moment from mapped
+    {%- for moment in reveals.values() | unique %}
+    union distinct
+    select {{ contract.key }}, {{ moment }} as moment from mapped where {{ moment }} > {{ main_event }}
+    {%- endfor %}
+
+),
+
+unfolded as (
+
+    select
+        {%- for column in contract.columns if column.name != "known_at" %}
+        {%- if column.name in reveals %}
+        case when {{ reveals[column.name] }} <= moments.moment then mapped.{{ column.name }} end as {{ column.name }},
+        {%- else %}
+        mapped.{{ column.name }},
+        {%- endif %}
+        {%- endfor %}
+        {{ dbt.dateadd("day", delay, "moments.moment") if delay else "moments.moment" }} as known_at,
+        mapped.unparseable,
+        mapped.row_text
+    from mapped
+    left join moments
+        on mapped.{{ contract.key }} = moments.{{ contract.key }}
+
+)
+
+select * from unfolded
 {%- endmacro %}

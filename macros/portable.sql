@@ -28,16 +28,10 @@
 
 
 {% macro seconds_between(from_timestamp, to_timestamp) -%}
-    {{ adapter.dispatch("seconds_between", "holdfast")(from_timestamp, to_timestamp) }}
-{%- endmacro %}
-
-{% macro default__seconds_between(from_timestamp, to_timestamp) -%}
-    cast(floor(extract(epoch from {{ to_timestamp }}) - extract(epoch from {{ from_timestamp }})) as bigint)
-{%- endmacro %}
-
-{% macro duckdb__seconds_between(from_timestamp, to_timestamp) -%}
-    {#- `extract(epoch)` is a double in DuckDB; microseconds are exact. -#}
-    ((epoch_us({{ to_timestamp }}) - epoch_us({{ from_timestamp }})) // 1000000)
+    {#- Whole seconds, rounded down. -#}
+    {{ holdfast.divide_integers(
+        holdfast.epoch_microseconds(to_timestamp) ~ " - " ~ holdfast.epoch_microseconds(from_timestamp), "1000000"
+    ) }}
 {%- endmacro %}
 
 
@@ -60,34 +54,34 @@
 {%- endmacro %}
 
 {% macro default__text_of(column, data_type) -%}
+    {#- A timestamp as its microseconds since 1970: engines print timestamps each in its own way. -#}
     {%- if data_type == "timestamp" -%}
-        to_char({{ column }}, 'YYYY-MM-DD HH24:MI:SS.US')
+        cast({{ holdfast.epoch_microseconds(column) }} as {{ dbt.type_string() }})
     {%- elif data_type == "string" -%}
         {{ column }}
     {%- else -%}
-        cast({{ column }} as varchar)
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro duckdb__text_of(column, data_type) -%}
-    {#- DuckDB has no `to_char`; its cast leaves zero microseconds out. -#}
-    {%- if data_type == "timestamp" -%}
-        strftime({{ column }}, '%Y-%m-%d %H:%M:%S.%f')
-    {%- elif data_type == "string" -%}
-        {{ column }}
-    {%- else -%}
-        cast({{ column }} as varchar)
+        cast({{ column }} as {{ dbt.type_string() }})
     {%- endif -%}
 {%- endmacro %}
 
 
-{% macro hash_number(text) -%}
-    {{ adapter.dispatch("hash_number", "holdfast")(text) }}
+{% macro epoch_microseconds(timestamp) -%}
+    {{ adapter.dispatch("epoch_microseconds", "holdfast")(timestamp) }}
 {%- endmacro %}
 
-{% macro duckdb__hash_number(text) -%}
+{% macro duckdb__epoch_microseconds(timestamp) -%}
+    {#- `extract(epoch)` is a double in DuckDB. -#}
+    epoch_us({{ timestamp }})
+{%- endmacro %}
+
+
+{% macro hash_number(md5_text) -%}
+    {{ adapter.dispatch("hash_number", "holdfast")(md5_text) }}
+{%- endmacro %}
+
+{% macro duckdb__hash_number(md5_text) -%}
     {#- Fifteen hexadecimal digits of an md5 fit a bigint without a sign on every engine. -#}
-    cast('0x' || substr(md5({{ text }}), 1, 15) as bigint)
+    cast('0x' || substr({{ md5_text }}, 1, 15) as bigint)
 {%- endmacro %}
 
 

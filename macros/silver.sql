@@ -3,11 +3,15 @@
     {%- set contract = holdfast.contract(entity) -%}
     select
         {%- for column in contract.columns if column.name != "known_at" %}
-        {{ column.name }},
+        entity_rows.{{ column.name }},
         {%- endfor %}
-        known_at as known_from,
-        lead(known_at) over (partition by {{ contract.key }} order by known_at asc nulls last) as known_to
-    from {{ ref("bronze_" ~ entity) }}
+        entity_rows.known_at as known_from,
+        lead(entity_rows.known_at) over (
+            partition by entity_rows.{{ contract.key }} order by entity_rows.known_at asc nulls last
+        ) as known_to,
+        slices.built_from
+    from {{ ref("bronze_" ~ entity) }} as entity_rows
+    cross join {{ holdfast.slices_to_build("whole:" ~ entity) }} as slices
 {%- endmacro %}
 
 

@@ -45,9 +45,17 @@
         select known_date as slice, md5(fingerprint || '{{ code }}') as built_from
         from {{ ref("silver_arrivals") }}
         where entity = '{{ plan.split(":")[1] }}'
+    {%- elif plan.startswith("whole:") -%}
+        select '{{ plan.split(":")[1] }}' as slice, md5(cast(coalesce(sum({{ holdfast.hash_number("md5(cast(known_date as " ~ dbt.type_string() ~ ") || fingerprint)") }}), 0) as {{ dbt.type_string() }}) || '{{ code }}') as built_from
+        from {{ ref("silver_arrivals") }}
+        where entity = '{{ plan.split(":")[1] }}'
+    {%- elif plan.startswith("deliveries:") -%}
+        select known_date as slice, {{ holdfast.fingerprint_of("row_count", "hash_sum") }} as built_from
+        from {{ ref("bronze_deliveries") }}
+        where entity = '{{ plan.split(":")[1] }}'
     {%- else -%}
         {{ exceptions.raise_compiler_error(
-            "slice_plan is as_of_dates, label_dates or known_dates:<entity>; got '" ~ plan ~ "'."
+            "slice_plan is as_of_dates, label_dates, known_dates:<entity>, deliveries:<entity> or whole:<entity>; got '" ~ plan ~ "'."
         ) }}
     {%- endif -%}
 {%- endmacro %}
@@ -87,7 +95,7 @@
         select 1 from (
             {{ holdfast.slice_plan(config.get("slice_plan")) }}
         ) as plan
-        where plan.slice = {{ target }}.{{ slice_column }}
+        where plan.slice = {{ slice_column }}
             and plan.built_from = {{ target }}.built_from
     );
     insert into {{ target }} ({{ columns }})

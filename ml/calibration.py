@@ -27,16 +27,12 @@ class Calibrator(Protocol):
 
 
 class Isotonic:
-    """The best rising step function, joined by straight lines (pool adjacent violators).
-
-    Probabilities keep half a row's distance from 0 and 1: a step without churn among n rows
-    shows a low rate, no impossible event.
-    """
+    """The best rising step function, joined by straight lines (pool adjacent violators)."""
 
     method: Method = "isotonic"
 
     def __init__(self, score: Floats, target: Floats) -> None:
-        margin = 0.5 / score.size
+        margin = _margin(score)
         self._regression = IsotonicRegression(
             y_min=margin, y_max=1 - margin, increasing=True, out_of_bounds="clip"
         ).fit(score, target)
@@ -59,6 +55,7 @@ class Sigmoid:
         churned = float(target.sum())
         retained = float(target.size - churned)
         smoothed = np.where(target > 0, (churned + 1) / (churned + 2), 1 / (retained + 2))
+        self._margin = _margin(score)
         self._middle = float(score.mean())
         self._spread = float(score.std()) or 1.0
         standard = self._standard(score)
@@ -78,10 +75,19 @@ class Sigmoid:
 
     def probability(self, score: Floats) -> Floats:
         """Return probabilities in (0, 1), never falling with the score."""
-        return np.asarray(expit(self.slope * self._standard(score) + self.intercept))
+        probability = expit(self.slope * self._standard(score) + self.intercept)
+        return np.clip(probability, self._margin, 1 - self._margin)
 
     def _standard(self, score: Floats) -> Floats:
         return (score - self._middle) / self._spread
+
+
+def _margin(score: Floats) -> float:
+    """Return how far probabilities keep from 0 and 1: half a row of those that calibrate.
+
+    No churn among n rows shows a low rate, not that churn is impossible.
+    """
+    return 0.5 / score.size
 
 
 def choose_method(target: Floats, method: str) -> Method:
@@ -98,8 +104,10 @@ def choose_method(target: Floats, method: str) -> Method:
             min(churned, target.size - churned) >= ISOTONIC_RARER_CLASS
         )
         return "isotonic" if is_enough else "sigmoid"
-    if method == "isotonic" or method == "sigmoid":
-        return method
+    if method == "isotonic":
+        return "isotonic"
+    if method == "sigmoid":
+        return "sigmoid"
     raise ValueError(f"expected 'isotonic', 'sigmoid' or 'auto', got '{method}'")
 
 

@@ -81,9 +81,7 @@ def training_expectations(types: Mapping[str, str]) -> list[Any]:
         expect.ExpectCompoundColumnsToBeUnique(column_list=list(keys)),
         *(expect.ExpectColumnValuesToNotBeNull(column=column) for column in (*keys, *labels)),
         expect.ExpectColumnValuesToBeInSet(column="is_churn", value_set=[0.0, 1.0]),
-        expect.ExpectColumnValuesToBeBetween(
-            column="sample_weight", min_value=0, strict_min=True
-        ),
+        expect.ExpectColumnValuesToBeBetween(column="sample_weight", min_value=0, strict_min=True),
         expect.ExpectColumnValuesToBeBetween(column="monthly_revenue", min_value=0),
         expect.ExpectColumnPairValuesAToBeGreaterThanB(
             column_A="label_known_at", column_B="as_of_date"
@@ -119,9 +117,7 @@ def prediction_expectations(rows: int) -> list[Any]:
         expect.ExpectTableColumnsToMatchSet(column_set=list(columns), exact_match=True),
         expect.ExpectCompoundColumnsToBeUnique(column_list=["customer_id", "as_of_date"]),
         *(expect.ExpectColumnValuesToNotBeNull(column=column) for column in columns),
-        expect.ExpectColumnValuesToBeBetween(
-            column="churn_probability", min_value=0, max_value=1
-        ),
+        expect.ExpectColumnValuesToBeBetween(column="churn_probability", min_value=0, max_value=1),
         # Unique whole numbers from 1 to the number of rows are exactly 1 .. n.
         expect.ExpectColumnValuesToBeOfType(column="rank", type_="int32"),
         expect.ExpectColumnValuesToBeUnique(column="rank"),

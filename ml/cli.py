@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
@@ -22,12 +22,12 @@ import yaml
 from rich.console import Console, RenderableType
 
 from ml.errors import HoldfastError, UsageError
-from ml.progress import Steps
+from ml.progress import Steps, by_share
 from ml.settings import Settings, load_settings
 
 app = typer.Typer(
     name="holdfast",
-    help="Predict which customers will leave, when, why and what to do about it, in your warehouse.",
+    help="Predict which customers will leave, when, why and what to do, in your own warehouse.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,15 +49,22 @@ AsJson = Annotated[
 _HERE = Path(".")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"holdfast {_version()}")
+        raise typer.Exit()
+
+
 @app.callback()
 def _holdfast(
     show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
-    if show_version:
-        typer.echo(f"holdfast {_version()}")
-        raise typer.Exit()
+    pass
 
 
 @app.command()
@@ -112,7 +119,7 @@ def simulate(
                 months=settings.demo.months if months is None else months,
                 seed=settings.seed if seed is None else seed,
                 out=settings.raw_dir if out is None else out,
-                progress=step.progress,
+                progress=by_share(step.progress),
             )
         return made, _pairs(made)
 
@@ -257,8 +264,9 @@ def _reason(error: Exception, log_path: Path | None) -> str:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return (
-            f"The system refused: {error.strerror or error}{where}. See that the disk has space and "
-            "that this user may write there, then run again; what was there before is still whole."
+            f"The system refused: {error.strerror or error}{where}. See that the disk has space "
+            "and that this user may write there, then run again; what was there before is still "
+            "whole."
         )
     with contextlib.suppress(OSError):
         logging.getLogger("holdfast").error("unforeseen", exc_info=error)
@@ -271,6 +279,8 @@ def _keep_quiet(log_path: Path) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.captureWarnings(True)
+    # A log that cannot be written, on a full disk say, is no second error.
+    logging.raiseExceptions = False
     handler: logging.Handler
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -283,8 +293,8 @@ def _keep_quiet(log_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Any:
-    """Let a request to end (SIGTERM) unwind as Ctrl-C does, so that nothing is left half-written."""
+def _interruptible() -> Iterator[None]:
+    """Let a request to end (SIGTERM) unwind as Ctrl-C does, so nothing is left half-written."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -299,11 +309,8 @@ def _interruptible() -> Any:
 def _mapping(text: str) -> Mapping[str, Any]:
     try:
         given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(
-            f"--vars wants a YAML or JSON mapping, such as '{{cadence: week}}'; {text!r} is none: "
-            f"{' '.join(str(error).split())}"
-        ) from error
+    except yaml.YAMLError:
+        given = None
     if not isinstance(given, dict):
         raise UsageError(
             f"--vars wants a YAML or JSON mapping, such as '{{cadence: week}}'; got {text!r}."

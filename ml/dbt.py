@@ -19,8 +19,8 @@ from ml.warehouse import Warehouse, known_error
 
 LOG_NAME = "dbt.log"
 
-# The marts, and the tests of what ml/ writes, come after scoring; all else before. (Models other than
-# marts may read it too: gold keeps the dates that were scored.)
+# The marts, and the tests of what ml/ writes, come after scoring; all else before. (Models other
+# than marts may read it too: gold keeps the dates that were scored.)
 AFTER_SCORING = ("holdfast.marts+", "source:holdfast.ml+1,resource_type:test")
 
 _FAILED = ("error", "fail", "runtime error", "partial success")
@@ -135,11 +135,12 @@ def build(
     exclude: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> DbtResult:
-    """Run ``dbt build``: models, seeds, snapshots and their tests, in order."""
+    """Run ``dbt build``: models, seeds, snapshots and their data tests, in order."""
     settings.local_dir.mkdir(parents=True, exist_ok=True)
     # Whether the file can be had is known at once here; dbt would find out after parsing.
     Warehouse.open(settings.warehouse_path).close()
-    command = ["build"]
+    # Unit tests prove the models' logic on made-up rows; no data of a run can change their outcome.
+    command = ["build", "--exclude-resource-type", "unit_test"]
     if select:
         command += ["--select", *select]
     if exclude:
@@ -155,7 +156,8 @@ def _arguments(settings: Settings) -> list[str]:
         arguments += ["--vars", json.dumps(dict(settings.vars), default=str)]
     # Standard output belongs to the command line; everything goes to the file.
     arguments += ["--log-path", str(settings.log_dir), "--log-level", "none", "--no-print"]
-    return [*arguments, "--no-use-colors", "--no-use-colors-file"]
+    arguments += ["--target-path", str(settings.target_dir)]
+    return [*arguments, "--log-level-file", "debug", "--no-use-colors", "--no-use-colors-file"]
 
 
 @contextlib.contextmanager
@@ -199,7 +201,8 @@ def _failure(
     log_path = settings.log_dir / LOG_NAME
     if not failed:
         return HoldfastError(
-            f"dbt could not start: {_sentence(str(exception))} The whole story is in {log_path}."
+            f"dbt could not start: {_sentence(str(exception))} Mend what it names and run again; "
+            f"the whole story is in {log_path}."
         )
     first = failed[0]
     sentence = _sentence(str(first.message))
@@ -209,7 +212,12 @@ def _failure(
     if str(first.message).lstrip().startswith("Compilation Error"):
         return HoldfastError(f"{sentence}{more}")
     node = first.node
-    if node.resource_type in ("test", "unit_test"):
+    if node.resource_type == "unit_test":
+        return HoldfastError(
+            f"The unit test {node.name} ({node.original_file_path}) failed: {sentence}{more} "
+            f"The rows side by side are in {log_path}."
+        )
+    if node.resource_type == "test":
         about = f" It claims: {_sentence(node.description)}" if node.description else ""
         compiled = getattr(node, "compiled_path", None)
         look = f" Its query, {_shown(compiled)}, shows the rows." if compiled else ""
@@ -238,5 +246,5 @@ def _sentence(message: str | None) -> str:
             break
         if line:
             kept.append(line)
-    sentence = " ".join(kept)
+    sentence = " ".join(kept).rstrip(":")
     return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

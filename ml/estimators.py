@@ -144,6 +144,8 @@ class LinearOdds(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         regression.fit(encoded, target, sample_weight=weight)
         self.coefficients_ = np.asarray(regression.coef_[0], dtype=np.float64)
         self.means_ = np.average(encoded, axis=0, weights=weight)
+        deviations = np.square(encoded - self.means_)
+        self.spreads_ = np.sqrt(np.average(deviations, axis=0, weights=weight))
         self.base_ = float(regression.intercept_[0] + self.means_ @ self.coefficients_)
         self.classes_ = np.array([0, 1])
         return self
@@ -158,8 +160,8 @@ class LinearOdds(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.column_stack([terms, np.full(len(encoded), self.base_)])
 
     def importance(self) -> Floats:
-        """Return each column's absolute coefficient (columns are scaled), summing to 1."""
-        size = np.abs(self.coefficients_)
+        """Return how far a usual deviation of each column moves the score, summing to 1."""
+        size = np.abs(self.coefficients_) * self.spreads_
         return np.asarray(size / size.sum() if size.sum() > 0 else size)
 
 
@@ -221,9 +223,7 @@ def build_lightgbm(
     )
     seeds = tuple(int(seed) for seed in rng.integers(2**31 - 1, size=int(params.get("bags", 1))))
     positions = tuple(range(len(numbers), len(numbers) + len(categories)))
-    return Pipeline(
-        [(_ENCODE, encode), (_CLASSIFY, BoostedTrees(dict(params), positions, seeds))]
-    )
+    return Pipeline([(_ENCODE, encode), (_CLASSIFY, BoostedTrees(dict(params), positions, seeds))])
 
 
 def build_logistic(types: Mapping[str, str], params: Mapping[str, Any]) -> Pipeline:
@@ -411,7 +411,7 @@ class Importance:
 
 
 def importance(model: ChurnModel) -> Importance:
-    """Return the share of each feature: gain for trees, absolute coefficients for the linear."""
+    """Return the share of each feature: of the gain in trees, of usual moves in the linear."""
     sources = pd.Series(model.classifier.importance(), index=encoded_sources(model.pipeline))
     shares = sources.groupby(level=0).sum().sort_index()
     shares = shares.iloc[np.argsort(-shares.to_numpy(), kind="stable")]

@@ -77,6 +77,13 @@ def contributions(model: ChurnModel, frame: pd.DataFrame) -> Contributions:
     return Contributions(features, values, base)
 
 
+def used_features(model: ChurnModel) -> int:
+    """Return how many features can contribute to this model's scores at all."""
+    used = model.classifier.importance() > 0
+    sources = encoded_sources(model.pipeline)
+    return len({source for source, is_used in zip(sources, used, strict=True) if is_used})
+
+
 def top_reasons(values: Floats, k: int) -> TopReasons:
     """Return the k strongest reasons of each row: those that raise risk first, each by size.
 
@@ -91,7 +98,7 @@ def top_reasons(values: Floats, k: int) -> TopReasons:
     """
     k = min(k, values.shape[1])
     # One number orders both groups: raising parts above 1, lowering parts in (0, 1], none at 0.
-    strength = np.where(values > 0, 1 + values, -values / (1 - values))
+    strength = np.where(values > 0, 1 + values, -values / (1 + np.abs(values)))
     candidates = np.sort(np.argpartition(-strength, k - 1, axis=1)[:, :k], axis=1)
     inside = np.take_along_axis(strength, candidates, axis=1)
     order = np.argsort(-inside, axis=1, kind="stable")
@@ -130,26 +137,22 @@ def reason_columns(
     }
 
 
-def _values(
-    rows: Rows, features: Sequence[str], row: Integers, position: Integers
-) -> pa.Array:
+def _values(rows: Rows, features: Sequence[str], row: Integers, position: Integers) -> pa.Array:
     """Return the text of feature `position[i]` in row `row[i]`, one cast a feature."""
+    if position.size == 0:
+        return pa.array([], pa.string())
     by_feature = np.argsort(position, kind="stable")
     used, starts = np.unique(position[by_feature], return_index=True)
     parts = [
         as_text(pc.take(rows.column(features[feature]), pa.array(row[places])))
         for feature, places in zip(used, np.split(by_feature, starts[1:]), strict=True)
     ]
-    if not parts:
-        return pa.array([], pa.string())
     back = np.empty(len(by_feature), dtype=np.int64)
     back[by_feature] = np.arange(len(by_feature))
     return pa.concat_arrays(parts).take(pa.array(back))
 
 
-def _column_sums(
-    sources: Sequence[str], features: Sequence[str]
-) -> Callable[[Floats], Floats]:
+def _column_sums(sources: Sequence[str], features: Sequence[str]) -> Callable[[Floats], Floats]:
     """Return a function that adds up the encoded columns of each feature."""
     place = {name: position for position, name in enumerate(features)}
     targets = np.array([place[source] for source in sources])

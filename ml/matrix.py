@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml.contract import kind_of
 
-Rows = pa.Table | pa.RecordBatch
+Rows: TypeAlias = pa.Table | pa.RecordBatch
 
 
 def to_frame(rows: Rows, types: Mapping[str, str]) -> pd.DataFrame:
@@ -75,9 +76,7 @@ def to_floats(column: pa.ChunkedArray | pa.Array) -> NDArray[np.float64]:
 def to_objects(column: pa.ChunkedArray | pa.Array) -> NDArray[np.object_]:
     """Return strings as objects, null as None; equal strings share one object."""
     encoded = _one(column.cast(pa.string())).dictionary_encode()
-    words = np.append(
-        np.asarray(encoded.dictionary.to_numpy(zero_copy_only=False), dtype=object), None
-    )
+    words = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
     objects: NDArray[np.object_] = words[codes]
     return objects

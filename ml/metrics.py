@@ -184,7 +184,7 @@ def recall_at(target: Floats, score: Floats, share: float, weight: Floats | None
 
 def lift_at(target: Floats, score: Floats, share: float, weight: Floats | None = None) -> Floats:
     """Return precision at the top `share` over the churn rate of all rows."""
-    return _ratio(recall_at(target, score, share, weight), np.float64(share))
+    return _ratio(recall_at(target, score, share, weight), share)
 
 
 def brier(target: Floats, probability: Floats, weight: Floats | None = None) -> Floats:
@@ -263,7 +263,7 @@ def measure(
         ROC_AUC: _roc_auc(down),
         PRECISION: _ratio(caught, share * down.rows[..., -1]),
         RECALL: recall,
-        LIFT: _ratio(recall, np.float64(share)),
+        LIFT: _ratio(recall, share),
         BRIER: brier(target, forecast.probability, weight),
         CALIBRATION_ERROR: calibration_error(target, forecast.probability, weight),
         LEAD_TIME: _lead_time(ranking, down, target, outcomes.days_to_churn, share, weight),
@@ -334,10 +334,10 @@ def _slices(array: Floats, size: int) -> Iterator[Floats]:
         yield array[start : start + size]
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    numerator, denominator = np.broadcast_arrays(numerator, denominator)
-    result = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
+def _ratio(numerator: Floats, denominator: Floats | float) -> Floats:
+    above, below = np.broadcast_arrays(numerator, denominator)
+    result = np.full(above.shape, np.nan)
+    np.divide(above, below, out=result, where=below > 0)
     return result[()]
 
 

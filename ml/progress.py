@@ -15,6 +15,15 @@ Progress = Callable[[str, int, int], None]
 """Called with the step in words, how much is done, and how much there is (0: not known)."""
 
 
+def silent(step: str, done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+def by_share(progress: Progress) -> Callable[[str, float], None]:
+    """Return what work reports to that knows its share done, 0 to 1, and not its steps."""
+    return lambda step, share: progress(step, round(100 * share), 100)
+
+
 @dataclass(frozen=True)
 class StepTime:
     """One step of a run.

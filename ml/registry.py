@@ -4,9 +4,10 @@ MLflow holds the models and is asked which version serves. `ml.model_versions` a
 `ml.alias_history` repeat what analysts need, so that SQL can join it.
 """
 
-import json
 import logging
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from ml.errors import HoldfastError
+from ml.errors import HoldfastError, UsageError
 from ml.estimators import ChurnModel
 from ml.warehouse import Warehouse
 
@@ -26,6 +27,9 @@ TRAINING_KEY = "training_key"
 RECORD_FILE = "record.json"
 
 _MODEL_FILE = "model"
+_SQLITE = "sqlite:///"
+# MLflow's filters are strings: only names that need no quoting reach them.
+_MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TEXT, _WHOLE, _TIME, _DAY = pa.string(), pa.int32(), pa.timestamp("us"), pa.date32()
 
 MODEL_VERSIONS_SCHEMA = pa.schema(
@@ -87,11 +91,9 @@ class Registry:
         self._uri = uri
         self._artifact_root = artifact_root
         with _readable_errors(uri):
+            Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
             artifact_root.mkdir(parents=True, exist_ok=True)
-            mlflow = _mlflow()
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_registry_uri(uri)
-            self._client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self._client = _mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def champion(self, model_name: str) -> RegisteredVersion | None:
         """Return the version that serves, or None."""
@@ -149,10 +151,9 @@ class Registry:
     ) -> None:
         """Log what a run was given, what it reached, and its pictures."""
         from mlflow.entities import Metric, Param, RunTag
-        from mlflow.utils.time import get_current_time_millis
 
         with _readable_errors(self._uri):
-            now = get_current_time_millis()
+            now = time.time_ns() // 1_000_000
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
@@ -172,8 +173,8 @@ class Registry:
         training_key: str,
     ) -> RegisteredVersion:
         """Store a fitted model and what was recorded of its training as the next version."""
-        mlflow = _mlflow()
         with _readable_errors(self._uri):
+            mlflow = self._fluent()
             self._client.log_dict(run_id, dict(record), RECORD_FILE)
             with mlflow.start_run(run_id=run_id, log_system_metrics=False):
                 logged = mlflow.sklearn.log_model(
@@ -209,9 +210,8 @@ class Registry:
         HoldfastError
             If its files are gone or were written by something else.
         """
-        mlflow = _mlflow()
         with _readable_errors(self._uri):
-            model = mlflow.sklearn.load_model(
+            model = self._fluent().sklearn.load_model(
                 f"models:/{version.model_name}/{version.model_version}"
             )
         if not isinstance(model, ChurnModel):
@@ -224,13 +224,24 @@ class Registry:
     def load_record(self, version: RegisteredVersion) -> dict[str, Any]:
         """Load what was recorded when a version was trained."""
         with _readable_errors(self._uri):
-            text = _mlflow().artifacts.load_text(
-                f"runs:/{version.run_id}/{RECORD_FILE}", tracking_uri=self._uri
+            record: dict[str, Any] = self._fluent().artifacts.load_dict(
+                f"runs:/{version.run_id}/{RECORD_FILE}"
             )
-        record: dict[str, Any] = json.loads(text)
         return record
 
+    def _fluent(self) -> Any:
+        """Return MLflow with this store as the one its functions use: some have no other way."""
+        mlflow = _mlflow()
+        mlflow.set_tracking_uri(self._uri)
+        mlflow.set_registry_uri(self._uri)
+        return mlflow
+
     def _has_model(self, model_name: str) -> bool:
+        if not _MODEL_NAME.fullmatch(model_name):
+            raise UsageError(
+                f"A model's name is letters, digits, _ and -, from a letter on; '{model_name}' "
+                "came. Change `train.model_name`."
+            )
         return bool(self._client.search_registered_models(f"name = '{model_name}'"))
 
     def _version(self, model_name: str, number: int) -> RegisteredVersion:
@@ -282,12 +293,14 @@ def _mlflow() -> Any:
 @contextmanager
 def _readable_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow and its database raise into one sentence that says what to do."""
+    _mlflow()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
-    except HoldfastError:
-        raise
-    except Exception as error:
-        path = uri.removeprefix("sqlite:///")
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        path = uri.removeprefix(_SQLITE)
         raise HoldfastError(
             f"The model registry at {path} could not be used: {_first_line(error)} "
             "Check that the disk has room, that the folder can be written and that no other run "

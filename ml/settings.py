@@ -98,6 +98,10 @@ class Settings:
         The dbt target.
     vars
         dbt vars given on the command line; they win over those of ``dbt_project.yml``.
+    raw_dir
+        Where raw files lie, unless models are named under the var ``inputs``.
+    target_dir
+        Where dbt leaves its artifacts; ``DBT_TARGET_PATH`` moves it for dbt and for us.
     """
 
     project_dir: Path
@@ -105,6 +109,7 @@ class Settings:
     target: str
     vars: Mapping[str, Any]
     raw_dir: Path
+    target_dir: Path
     seed: int
     demo: DemoSettings
     train: TrainSettings
@@ -148,8 +153,8 @@ class Settings:
 
     @property
     def manifest_path(self) -> Path:
-        """The manifest that dbt leaves behind; ``DBT_TARGET_PATH`` moves it, as it moves dbt's."""
-        return self.project_dir / os.environ.get("DBT_TARGET_PATH", "target") / "manifest.json"
+        """The manifest that dbt leaves behind."""
+        return self.target_dir / "manifest.json"
 
 
 def load_settings(
@@ -194,6 +199,7 @@ def load_settings(
         target=target or _default_target(project_dir, project),
         vars=MappingProxyType(given_vars),
         raw_dir=project_dir / (raw_path if raw_path else local_dir / "raw"),
+        target_dir=project_dir / (os.environ.get("DBT_TARGET_PATH") or "target"),
         seed=_typed("seed", values["seed"], int),
         demo=_section(DemoSettings, "demo", values["demo"]),
         train=_section(TrainSettings, "train", values["train"]),

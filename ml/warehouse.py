@@ -44,7 +44,10 @@ class Warehouse:
                 f"There is no warehouse at {path}. Build it first: `holdfast run` (or `dbt build`)."
             )
         try:
-            return cls(duckdb.connect(str(path), read_only=read_only), path)
+            connection = duckdb.connect(str(path), read_only=read_only)
+            # An absent table must be an error, never a Python variable of that name.
+            connection.execute("set global python_enable_replacements = false")
+            return cls(connection, path)
         except duckdb.Error as error:
             raise _engine_error(path, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml.simulate import hazard as hz
+from ml.simulate.columns import BOOLEAN as BOOLEAN
 from ml.simulate.columns import (
     INTEGER,
     MINUTE,
@@ -20,7 +21,6 @@ from ml.simulate.columns import (
     Words,
     stack,
 )
-from ml.simulate.columns import BOOLEAN as BOOLEAN
 from ml.simulate.population import FEATURE_COUNT, Population
 from ml.simulate.story import Story
 from ml.simulate.timeline import Timeline
@@ -74,8 +74,8 @@ ORDER_KINDS: dict[str, Kind] = {
 }
 
 # How many features an active day touches beyond the first, and each extra action's chance.
-_MORE_FEATURES = 0.8
-_EXTRA_SHARES = (0.07, 0.02, 0.10, 0.06)
+_MORE_FEATURES = 0.42
+_EXTRA_SHARES = (0.04, 0.015, 0.05, 0.03)
 _ONBOARDING_DAYS = np.array([1.0, 4.0, 8.0, 13.0, 18.0])
 _ORDER_BUYERS = 0.3
 _ORDER_RATE = 0.006
@@ -123,8 +123,8 @@ def _logins(
     depth: Floats,
 ) -> Columns:
     """Return one row of logins for each active day."""
-    quantity = 1 + rng.poisson(2.2 * level * depth)
-    minutes = quantity * 900.0 * (0.4 + 0.6 * level) * rng.gamma(4.0, 0.25, len(customer))
+    quantity = 1 + rng.poisson(5.0 * level * depth)
+    minutes = quantity * 600.0 * (0.3 + 0.7 * level) * rng.gamma(6.0, 1 / 6, len(customer))
     return {
         "customer": customer,
         "day": day,
@@ -146,7 +146,7 @@ def _feature_uses(
     depth: Floats,
 ) -> Columns:
     """Return the features used on each active day, each at most once."""
-    uses = np.minimum(rng.poisson(0.35 + _MORE_FEATURES * level * depth), 5)
+    uses = np.minimum(rng.poisson(0.05 + _MORE_FEATURES * level * depth), 5)
     row = np.repeat(np.arange(len(customer)), uses)
     place = np.arange(len(row)) - np.repeat(np.cumsum(uses) - uses, uses)
     # A habit of the customer decides where in the list the day starts; 5 is prime to 12.

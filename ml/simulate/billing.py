@@ -26,7 +26,6 @@ from ml.simulate.columns import (
     Kind,
     Words,
     stack,
-    take,
 )
 from ml.simulate.population import Population
 from ml.simulate.story import Story
@@ -91,8 +90,8 @@ _MOST_REVENUE = np.array([105_000, 850_000, 5_000_000])
 # Chances a day by hidden state, and what they do to the price.
 _UPGRADES = np.array([0.0007, 0.0001, 0.0, 0.0, 0.0001, 0.0, 0.0])
 _DOWNGRADES = np.array([0.00015, 0.0012, 0.0022, 0.0008, 0.0006, 0.002, 0.0])
-_SWITCH_OFF = np.array([0.0001, 0.002, 0.016, 0.002, 0.012, 0.014, 0.0])
-_SWITCH_ON = np.array([0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+_SWITCH_OFF = np.array([0.0002, 0.003, 0.09, 0.0005, 0.08, 0.09, 0.0])
+_SWITCH_ON = np.array([0.08, 0.03, 0.0, 0.08, 0.0, 0.0, 0.08])
 _OFFER_DISCOUNT = 100_000
 _MOST_DISCOUNT = 500_000
 # Why they leave (columns as END_REASONS), by the state in which they do.
@@ -293,7 +292,15 @@ def _events(
     parts.append(_ends(rng, timeline, people, story, contracts))
     events = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((events["end"], events["moment"], events["contract"]))
-    return {name: values[order] for name, values in events.items()}
+    return _effective({name: values[order] for name, values in events.items()})
+
+
+def _effective(events: dict[str, Floats]) -> dict[str, Floats]:
+    """Return the events without the switches of renewal that found it as they wanted it."""
+    is_switch = ~np.isnan(events["renewing"]) & np.isnan(events["level"])
+    now = _filled(events["renewing"])
+    is_idle = is_switch & (now == np.append(np.nan, now[:-1]))
+    return {name: values[~is_idle] for name, values in events.items()}
 
 
 def _discounts(

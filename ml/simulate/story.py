@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.simulate import hazard as hz
-from ml.simulate.columns import Floats, Ints
+from ml.simulate.columns import Ints
 from ml.simulate.population import Population
 from ml.simulate.timeline import NO_DAY, Timeline
 
 # How much of their usual work customers do in each state.
-ENGAGEMENT = np.array([1.0, 0.42, 0.13, 0.2, 0.75, 0.85, 0.9], dtype=np.float32)
+ENGAGEMENT = np.array([1.0, 0.40, 0.04, 0.45, 0.5, 0.65, 0.95], dtype=np.float32)
 # Activity follows the state over days, not at once.
-ENGAGEMENT_PACE = 0.25
+ENGAGEMENT_PACE = 0.4
 # What is left of the activity of those who gave notice, and for how long.
 _TAIL_ENGAGEMENT = 0.08
 _TAIL_DAYS = 10

@@ -44,24 +44,24 @@ TICKET_KINDS: dict[str, Kind] = {
 }
 
 # Tickets a day by hidden state, and the chance of one on the day the state begins.
-_RATES = np.array([0.0085, 0.006, 0.006, 0.002, 0.085, 0.035, 0.02])
-_FIRST_DAY = np.array([0.0, 0.0, 0.05, 0.0, 0.9, 0.7, 0.3])
+_RATES = np.array([0.007, 0.006, 0.035, 0.004, 0.13, 0.08, 0.02])
+_FIRST_DAY = np.array([0.0, 0.0, 0.4, 0.0, 0.95, 0.9, 0.3])
 _NEW_RATE = 0.03
 _NEW_DAYS = 21
 # Shares of intents (columns as in INTENTS) by hidden state.
 _INTENTS = np.array(
     [
-        [0.01, 0.04, 0.13, 0.25, 0.42, 0.15],
-        [0.04, 0.10, 0.14, 0.27, 0.38, 0.07],
-        [0.25, 0.22, 0.15, 0.20, 0.16, 0.02],
-        [0.03, 0.08, 0.20, 0.24, 0.40, 0.05],
+        [0.002, 0.01, 0.128, 0.25, 0.44, 0.17],
+        [0.02, 0.05, 0.15, 0.30, 0.42, 0.06],
+        [0.50, 0.22, 0.10, 0.10, 0.07, 0.01],
+        [0.005, 0.03, 0.20, 0.27, 0.44, 0.055],
         [0.14, 0.46, 0.08, 0.28, 0.03, 0.01],
         [0.22, 0.18, 0.52, 0.04, 0.03, 0.01],
         [0.02, 0.06, 0.80, 0.05, 0.06, 0.01],
     ]
 )
 # Chance of a negative and of a positive mood, by hidden state.
-_NEGATIVE = np.array([0.08, 0.25, 0.55, 0.2, 0.85, 0.75, 0.3])
+_NEGATIVE = np.array([0.012, 0.06, 0.75, 0.04, 0.88, 0.82, 0.15])
 _POSITIVE = np.array([0.45, 0.25, 0.08, 0.2, 0.02, 0.03, 0.15])
 # Median hours to the first answer and from there to the solution; poor support is what frustrates.
 _ANSWER_HOURS = np.array([3.0, 4.0, 5.0, 4.0, 16.0, 6.0, 4.0])

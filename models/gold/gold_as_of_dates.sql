@@ -108,7 +108,7 @@ arrived_days as (
 
     select
         known_date,
-        sum({{ holdfast.hash_number("entity || '-' || fingerprint") }}) as arrived
+        sum({{ holdfast.hash_number("md5(entity || '-' || fingerprint)") }}) as arrived
     from arrivals
     group by known_date
 
@@ -133,7 +133,7 @@ labels as (
         sum(
             case
                 when label_moments.label_known_at <= clock.data_until
-                    then {{ holdfast.hash_number("cast(label_moments.horizon_days as " ~ dbt.type_string() ~ ") || '-' || visible.fingerprint") }}
+                    then {{ holdfast.hash_number("md5(cast(label_moments.horizon_days as " ~ dbt.type_string() ~ ") || '-' || visible.fingerprint)") }}
                 else label_moments.horizon_days
             end
         ) as fingerprint

@@ -145,9 +145,9 @@ daily_orders as (
 
 ),
 
-daily_engagement as (
+daily_activity as (
 
-    select * from {{ ref('silver_daily_engagement') }}
+    select * from {{ ref('silver_daily_activity') }}
 
 ),
 
@@ -164,7 +164,7 @@ days_alive as (
         customer_id,
         activity_date as event_date,
         known_date
-    from daily_engagement
+    from daily_activity
 
 ),
 

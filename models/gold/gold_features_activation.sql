@@ -10,9 +10,15 @@ customers_versions as (
 
 ),
 
-first_actions as (
+first_logins as (
 
-    select * from {{ ref('silver_first_actions') }}
+    select * from {{ ref('silver_first_logins') }}
+
+),
+
+daily_onboarding as (
+
+    select * from {{ ref('silver_daily_onboarding') }}
 
 ),
 
@@ -48,19 +54,41 @@ steps as (
 
 ),
 
-done as (
+logged_in as (
 
     select
         sign_ups.customer_id,
         sign_ups.as_of_date,
-        min(case when first_actions.action = 'login' then first_actions.activity_date end) as first_login_date,
-        count(distinct onboarding_steps.step) as steps_done
+        min(first_logins.login_date) as first_login_date
     from sign_ups
-    inner join first_actions
-        on sign_ups.customer_id = first_actions.customer_id
-        and {{ holdfast.is_visible('first_actions.known_date', 'sign_ups.as_of_date') }}
-    left join onboarding_steps
-        on first_actions.action = onboarding_steps.action
+    inner join first_logins
+        on sign_ups.customer_id = first_logins.customer_id
+        and {{ holdfast.is_visible('first_logins.known_date', 'sign_ups.as_of_date') }}
+    group by sign_ups.customer_id, sign_ups.as_of_date
+
+),
+
+steps_done as (
+
+    select
+        customer_id,
+        step,
+        min(known_date) as known_date
+    from daily_onboarding
+    group by customer_id, step
+
+),
+
+onboarded as (
+
+    select
+        sign_ups.customer_id,
+        sign_ups.as_of_date,
+        count(*) as steps
+    from sign_ups
+    inner join steps_done
+        on sign_ups.customer_id = steps_done.customer_id
+        and {{ holdfast.is_visible('steps_done.known_date', 'sign_ups.as_of_date') }}
     group by sign_ups.customer_id, sign_ups.as_of_date
 
 ),
@@ -85,15 +113,18 @@ features as (
     select
         sign_ups.customer_id,
         sign_ups.as_of_date,
-        {{ holdfast.days_between('sign_ups.signed_up_date', 'done.first_login_date') }} as days_to_first_login,
+        {{ holdfast.days_between('sign_ups.signed_up_date', 'logged_in.first_login_date') }} as days_to_first_login,
         cast(coalesce(first_weeks.logins, 0) as bigint) as first_week_logins,
-        {{ holdfast.ratio('coalesce(done.steps_done, 0)', 'steps.steps') }} as onboarding_completion_ratio,
+        {{ holdfast.ratio('coalesce(onboarded.steps, 0)', 'steps.steps') }} as onboarding_completion_ratio,
         sign_ups.built_from
     from sign_ups
     cross join steps
-    left join done
-        on sign_ups.customer_id = done.customer_id
-        and sign_ups.as_of_date = done.as_of_date
+    left join logged_in
+        on sign_ups.customer_id = logged_in.customer_id
+        and sign_ups.as_of_date = logged_in.as_of_date
+    left join onboarded
+        on sign_ups.customer_id = onboarded.customer_id
+        and sign_ups.as_of_date = onboarded.as_of_date
     left join first_weeks
         on sign_ups.customer_id = first_weeks.customer_id
         and sign_ups.as_of_date = first_weeks.as_of_date

@@ -114,7 +114,7 @@ earlier as (
     select
         earlier_dates.customer_id,
         earlier_dates.as_of_date,
-        sum(subscriptions.mrr) as mrr
+        sum(coalesce(subscriptions.mrr, 0)) as mrr
     from earlier_dates
     inner join subscriptions_versions as subscriptions
         on earlier_dates.customer_id = subscriptions.customer_id

@@ -6,10 +6,9 @@ with observations as (
 
 ),
 
-daily_engagement as (
+activity_bands as (
 
-    select * from {{ ref('silver_daily_engagement') }}
-    where {{ holdfast.within_reach('activity_date', 'observations', reach_days) }}
+    select * from {{ ref('gold_activity_bands') }}
 
 ),
 
@@ -37,20 +36,17 @@ touches_versions as (
 
 ),
 
-last_engagement as (
+last_activity as (
 
     select
-        observations.customer_id,
-        observations.as_of_date,
-        max(daily_engagement.activity_date) as activity_date,
-        max(daily_engagement.activity_date) filter (where daily_engagement.logins > 0) as login_date,
-        max(daily_engagement.activity_date) filter (where daily_engagement.feature_uses > 0) as feature_use_date
-    from observations
-    inner join daily_engagement
-        on observations.customer_id = daily_engagement.customer_id
-        and {{ holdfast.is_visible('daily_engagement.known_date', 'observations.as_of_date') }}
-        and {{ holdfast.in_window('daily_engagement.activity_date', 'observations.as_of_date', reach_days) }}
-    group by observations.customer_id, observations.as_of_date
+        customer_id,
+        as_of_date,
+        max(last_activity_date) as activity_date,
+        max(last_login_date) as login_date,
+        max(last_feature_use_date) as feature_use_date
+    from activity_bands
+    where as_of_date in (select observations.as_of_date from observations)
+    group by customer_id, as_of_date
 
 ),
 
@@ -121,16 +117,16 @@ features as (
     select
         observations.customer_id,
         observations.as_of_date,
-        {{ holdfast.days_between('last_engagement.activity_date', 'observations.as_of_date') }} as days_since_last_activity,
-        {{ holdfast.days_between('last_engagement.login_date', 'observations.as_of_date') }} as days_since_last_login,
-        {{ holdfast.days_between('last_engagement.feature_use_date', 'observations.as_of_date') }} as days_since_last_feature_use,
+        {{ holdfast.days_between('last_activity.activity_date', 'observations.as_of_date') }} as days_since_last_activity,
+        {{ holdfast.days_between('last_activity.login_date', 'observations.as_of_date') }} as days_since_last_login,
+        {{ holdfast.days_between('last_activity.feature_use_date', 'observations.as_of_date') }} as days_since_last_feature_use,
         {{ holdfast.days_between('last_tickets.opened_at', 'observations.as_of_date') }} as days_since_last_ticket,
         {{ holdfast.days_between('last_orders.order_date', 'observations.as_of_date') }} as days_since_last_order,
         {{ holdfast.days_between('last_payments.paid_at', 'observations.as_of_date') }} as days_since_last_payment,
         {{ holdfast.days_between('last_touches.sent_at', 'observations.as_of_date') }} as days_since_last_touch,
         observations.built_from
     from observations
-    {%- for last in ['last_engagement', 'last_tickets', 'last_orders', 'last_payments', 'last_touches'] %}
+    {%- for last in ['last_activity', 'last_tickets', 'last_orders', 'last_payments', 'last_touches'] %}
     left join {{ last }}
         on observations.customer_id = {{ last }}.customer_id
         and observations.as_of_date = {{ last }}.as_of_date

@@ -90,7 +90,7 @@ features as (
         {{ holdfast.ratio('sums.escalated_tickets', 'sums.opened_tickets') }} as escalation_ratio_90d,
         {{ holdfast.ratio('sums.resolution_seconds', '3600 * sums.resolved_tickets') }} as resolution_hours_avg_90d,
         {{ holdfast.ratio('sums.csat_points', 'sums.ratings') }} as csat_avg_90d,
-        {{ holdfast.ratio('sums.mood_points', 'sums.moods') }} as sentiment_avg_30d,
+        {{ holdfast.ratio('cast(sums.mood_points * 1000000 as bigint)', '1000000 * sums.moods') }} as sentiment_avg_30d,
         coalesce(sums.complaints, 0) > 0 and coalesce(contract.days_to_renewal, 61) <= 60 as has_complaint_near_renewal,
         observations.built_from
     from observations

@@ -4,34 +4,15 @@ with observations as (
 
 ),
 
-daily_engagement as (
+activity_bands as (
 
-    select * from {{ ref('silver_daily_engagement') }}
-    where {{ holdfast.within_reach('activity_date', 'observations', 60) }}
-
-),
-
-feature_days as (
-
-    select * from {{ ref('silver_daily_activity') }}
-    where feature is not null
-        and {{ holdfast.within_reach('activity_date', 'observations', 14) }}
+    select * from {{ ref('gold_activity_bands') }}
 
 ),
 
-aged_days as (
+feature_use as (
 
-    select
-        observations.customer_id,
-        observations.as_of_date,
-        {{ holdfast.days_between('daily_engagement.activity_date', 'observations.as_of_date') }} as age_days,
-        daily_engagement.logins,
-        daily_engagement.actions
-    from observations
-    inner join daily_engagement
-        on observations.customer_id = daily_engagement.customer_id
-        and {{ holdfast.is_visible('daily_engagement.known_date', 'observations.as_of_date') }}
-        and {{ holdfast.in_window('daily_engagement.activity_date', 'observations.as_of_date', 60) }}
+    select * from {{ ref('gold_feature_use') }}
 
 ),
 
@@ -40,36 +21,17 @@ sums as (
     select
         customer_id,
         as_of_date,
-        coalesce(sum(logins) filter (where age_days <= 7), 0) as logins_week_4,
-        coalesce(sum(logins) filter (where age_days between 8 and 14), 0) as logins_week_3,
-        coalesce(sum(logins) filter (where age_days between 15 and 21), 0) as logins_week_2,
-        coalesce(sum(logins) filter (where age_days between 22 and 28), 0) as logins_week_1,
-        coalesce(sum(actions) filter (where age_days <= 7), 0) as actions_this_week,
-        coalesce(sum(actions) filter (where age_days between 8 and 14), 0) as actions_last_week,
-        coalesce(sum(actions) filter (where age_days <= 30), 0) as actions_30d,
-        coalesce(sum(actions) filter (where age_days between 31 and 60), 0) as actions_prior_30d
-    from aged_days
+        coalesce(sum(logins) filter (where age_band <= 7), 0) as logins_week_4,
+        coalesce(sum(logins) filter (where age_band > 7 and age_band <= 14), 0) as logins_week_3,
+        coalesce(sum(logins) filter (where age_band > 14 and age_band <= 21), 0) as logins_week_2,
+        coalesce(sum(logins) filter (where age_band > 21 and age_band <= 28), 0) as logins_week_1,
+        coalesce(sum(actions) filter (where age_band <= 7), 0) as actions_this_week,
+        coalesce(sum(actions) filter (where age_band > 7 and age_band <= 14), 0) as actions_last_week,
+        coalesce(sum(actions) filter (where age_band <= 30), 0) as actions_30d,
+        coalesce(sum(actions) filter (where age_band > 30 and age_band <= 60), 0) as actions_prior_30d
+    from activity_bands
+    where as_of_date in (select observations.as_of_date from observations)
     group by customer_id, as_of_date
-
-),
-
-feature_weeks as (
-
-    select
-        observations.customer_id,
-        observations.as_of_date,
-        count(distinct feature_days.feature) filter (
-            where {{ holdfast.in_window('feature_days.activity_date', 'observations.as_of_date', 7) }}
-        ) as features_this_week,
-        count(distinct feature_days.feature) filter (
-            where feature_days.activity_date < {{ holdfast.add_days('observations.as_of_date', '-7') }}
-        ) as features_last_week
-    from observations
-    inner join feature_days
-        on observations.customer_id = feature_days.customer_id
-        and {{ holdfast.is_visible('feature_days.known_date', 'observations.as_of_date') }}
-        and {{ holdfast.in_window('feature_days.activity_date', 'observations.as_of_date', 14) }}
-    group by observations.customer_id, observations.as_of_date
 
 ),
 
@@ -80,7 +42,7 @@ features as (
         observations.as_of_date,
         {{ holdfast.ratio('sums.logins_week_4', 'sums.logins_week_3') }} as logins_wow_ratio,
         {{ holdfast.ratio('sums.actions_this_week', 'sums.actions_last_week') }} as actions_wow_ratio,
-        {{ holdfast.ratio('feature_weeks.features_this_week', 'feature_weeks.features_last_week') }} as features_wow_ratio,
+        {{ holdfast.ratio('feature_use.features_used_7d', 'feature_use.features_used_prior_7d') }} as features_wow_ratio,
         -- least-squares slope over the weeks 1 to 4: sum((week - 2.5) * logins) / 5
         {{ holdfast.ratio(
             'coalesce(3 * sums.logins_week_4 + sums.logins_week_3 - sums.logins_week_2 - 3 * sums.logins_week_1, 0)', '10'
@@ -91,9 +53,9 @@ features as (
     left join sums
         on observations.customer_id = sums.customer_id
         and observations.as_of_date = sums.as_of_date
-    left join feature_weeks
-        on observations.customer_id = feature_weeks.customer_id
-        and observations.as_of_date = feature_weeks.as_of_date
+    left join feature_use
+        on observations.customer_id = feature_use.customer_id
+        and observations.as_of_date = feature_use.as_of_date
 
 )
 

@@ -51,9 +51,9 @@ daily_orders as (
 
 ),
 
-daily_engagement as (
+daily_activity as (
 
-    select * from {{ ref('silver_daily_engagement') }}
+    select * from {{ ref('silver_daily_activity') }}
 
 ),
 
@@ -72,14 +72,14 @@ visible_days as (
     union all
     select
         dates.as_of_date,
-        daily_engagement.customer_id,
-        daily_engagement.activity_date as event_date,
+        daily_activity.customer_id,
+        daily_activity.activity_date as event_date,
         0 as order_amount,
         true as is_sign_of_life
     from dates
-    inner join daily_engagement
-        on {{ holdfast.is_visible('daily_engagement.known_date', 'dates.as_of_date') }}
-        and {{ holdfast.in_window('daily_engagement.activity_date', 'dates.as_of_date', var('inactivity_days')) }}
+    inner join daily_activity
+        on {{ holdfast.is_visible('daily_activity.known_date', 'dates.as_of_date') }}
+        and {{ holdfast.in_window('daily_activity.activity_date', 'dates.as_of_date', var('inactivity_days')) }}
 
 ),
 

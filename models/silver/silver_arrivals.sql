@@ -1,12 +1,20 @@
-{% for entity in holdfast.entities() -%}
-select
-    cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
-    cast(known_at as date) as known_date,
-    count(*) as row_count,
-    {{ holdfast.fingerprint(holdfast.contract(entity).columns) }} as fingerprint,
-    min(known_at) as first_known_at,
-    max(known_at) as last_known_at
-from {{ ref('bronze_' ~ entity) }}
-group by cast(known_at as date)
-{{ 'union all' if not loop.last }}
-{% endfor %}
+with deliveries as (
+
+    select * from {{ ref('bronze_deliveries') }}
+
+),
+
+arrivals as (
+
+    select
+        entity,
+        known_date,
+        row_count,
+        {{ holdfast.fingerprint_of('row_count', 'hash_sum') }} as fingerprint,
+        first_known_at,
+        last_known_at
+    from deliveries
+
+)
+
+select * from arrivals

@@ -8,7 +8,7 @@
 
 with slices as (
 
-    select * from {{ holdfast.slices_to_build('known_dates:activity') }}
+    select * from {{ holdfast.slices_to_build('known_dates:activity') }} as to_build
 
 ),
 
@@ -24,9 +24,9 @@ daily_activity as (
         activity.customer_id,
         cast(activity.occurred_at as date) as activity_date,
         slices.slice as known_date,
-        activity.action,
-        activity.feature,
         cast(sum(activity.quantity) as bigint) as actions,
+        cast(coalesce(sum(activity.quantity) filter (where {{ holdfast.is_login('activity') }}), 0) as bigint) as logins,
+        cast(coalesce(sum(activity.quantity) filter (where activity.feature is not null), 0) as bigint) as feature_uses,
         cast(coalesce(sum(activity.minutes), 0) as decimal(18, 2)) as minutes,
         slices.built_from
     from activity
@@ -36,8 +36,6 @@ daily_activity as (
         activity.customer_id,
         cast(activity.occurred_at as date),
         slices.slice,
-        activity.action,
-        activity.feature,
         slices.built_from
 
 )

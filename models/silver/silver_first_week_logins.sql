@@ -1,6 +1,6 @@
-with daily_engagement as (
+with daily_activity as (
 
-    select * from {{ ref('silver_daily_engagement') }}
+    select * from {{ ref('silver_daily_activity') }}
 
 ),
 
@@ -25,15 +25,15 @@ first_week_logins as (
     select
         sign_ups.customer_id,
         sign_ups.signed_up_date,
-        daily_engagement.known_date,
-        cast(sum(daily_engagement.logins) as bigint) as logins
+        daily_activity.known_date,
+        cast(sum(daily_activity.logins) as bigint) as logins
     from sign_ups
-    inner join daily_engagement
-        on sign_ups.customer_id = daily_engagement.customer_id
-        and daily_engagement.activity_date >= sign_ups.signed_up_date
-        and daily_engagement.activity_date < {{ holdfast.add_days('sign_ups.signed_up_date', 7) }}
-    where daily_engagement.logins > 0
-    group by sign_ups.customer_id, sign_ups.signed_up_date, daily_engagement.known_date
+    inner join daily_activity
+        on sign_ups.customer_id = daily_activity.customer_id
+        and daily_activity.activity_date >= sign_ups.signed_up_date
+        and daily_activity.activity_date < {{ holdfast.add_days('sign_ups.signed_up_date', 7) }}
+    where daily_activity.logins > 0
+    group by sign_ups.customer_id, sign_ups.signed_up_date, daily_activity.known_date
 
 )
 

@@ -14,7 +14,8 @@ repeats as (
         entity,
         count(*) as repeats
     from {{ ref('bronze_repeats') }}
-    where not is_conflict
+    where occurrence > 1
+        and not is_conflict
     group by entity
 
 ),

@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='slices',
+    slice_column="'tickets'",
+    slice_plan='whole:tickets',
+    on_schema_change='append_new_columns',
+) }}
+
 with versions as (
 
     {{ holdfast.versions('tickets') }}
@@ -27,7 +35,8 @@ ticket_versions as (
         ticket_texts.sentiment,
         ticket_texts.intent,
         versions.known_from,
-        versions.known_to
+        versions.known_to,
+        versions.built_from
     from versions
     left join ticket_texts
         on md5(coalesce(versions.subject, '') || ' ' || coalesce(versions.body, '')) = ticket_texts.text_fingerprint

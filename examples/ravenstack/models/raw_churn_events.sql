@@ -1,0 +1,10 @@
+with churn_events as (
+
+    select * from read_csv(
+        {{ raw_file('ravenstack/ravenstack_churn_events.csv', "Kaggle, 'SaaS Subscription and Churn Analytics Dataset' (RavenStack) by River @ Rivalytics") }},
+        all_varchar = true, header = true
+    )
+
+)
+
+select * from churn_events

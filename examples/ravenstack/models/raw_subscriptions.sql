@@ -1,0 +1,10 @@
+with subscriptions as (
+
+    select * from read_csv(
+        {{ raw_file('ravenstack/ravenstack_subscriptions.csv', "Kaggle, 'SaaS Subscription and Churn Analytics Dataset' (RavenStack) by River @ Rivalytics") }},
+        all_varchar = true, header = true
+    )
+
+)
+
+select * from subscriptions

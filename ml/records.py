@@ -1,0 +1,193 @@
+"""What is recorded of a training, in the registry and in the warehouse."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ml.judge import Decision, Evaluation
+from ml.registry import MODEL_VERSIONS_SCHEMA, RegisteredVersion, write_model_version
+from ml.warehouse import Warehouse
+
+EVALUATIONS_SCHEMA = pa.schema(
+    {
+        "run_id": pa.string(),
+        "model_name": pa.string(),
+        "model_version": pa.int32(),
+        "estimator": pa.string(),
+        "split": pa.string(),
+        "segment_type": pa.string(),
+        "segment": pa.string(),
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "lower_bound": pa.float64(),
+        "upper_bound": pa.float64(),
+        "observations": pa.int32(),
+        "churned": pa.int32(),
+        "evaluated_at": pa.timestamp("us"),
+    }
+)
+
+
+TRAINING_SETS_SCHEMA = pa.schema(
+    {
+        "training_set_id": pa.string(),
+        "created_at": pa.timestamp("us"),
+        "cutoff": pa.timestamp("us"),
+        "from_date": pa.date32(),
+        "to_date": pa.date32(),
+        "row_count": pa.int64(),
+        "sha256": pa.string(),
+        "gold_fingerprint": pa.string(),
+        "features_hash": pa.string(),
+        "path": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class LabelRate:
+    """How many labelled observations a cohort has, and how many of them churned."""
+
+    cohort: str
+    observations: int
+    churned: int
+
+    @property
+    def rate(self) -> float:
+        """Return the share that churned."""
+        return self.churned / self.observations
+
+
+@dataclass(frozen=True)
+class TruthReport:
+    """What the demo company's true probability reaches on the test rows that it covers.
+
+    The model's figures are on the same rows. The truth never reaches a model.
+    """
+
+    observations: int
+    average_precision: float
+    roc_auc: float
+    model_average_precision: float
+    model_roc_auc: float
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Everything worth knowing of one training; kept with the model in the registry."""
+
+    estimator: str
+    trained_at: datetime
+    training_cutoff: datetime
+    train_from: date
+    train_to: date
+    test_from: date
+    test_to: date
+    train_rows: int
+    calibration_rows: int
+    test_rows: int
+    purged_rows: int
+    features_hash: str
+    feature_count: int
+    gold_fingerprint: str
+    training_set_id: str
+    training_set_sha256: str
+    calibration_method: str
+    candidates: Mapping[str, float]
+    decision: Decision
+    evaluations: tuple[Evaluation, ...]
+    label_rates: tuple[LabelRate, ...]
+    truth: TruthReport | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON can hold it."""
+        return {
+            name: value.isoformat() if isinstance(value, date) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingRecord":
+        """Return the record that `to_dict` wrote."""
+        times = {name: datetime.fromisoformat(values[name]) for name in _RECORD_TIMES}
+        days = {name: date.fromisoformat(values[name]) for name in _RECORD_DAYS}
+        truth = values["truth"]
+        parts = {
+            "decision": Decision(**values["decision"]),
+            "evaluations": tuple(Evaluation(**each) for each in values["evaluations"]),
+            "label_rates": tuple(LabelRate(**each) for each in values["label_rates"]),
+            "truth": None if truth is None else TruthReport(**truth),
+            "notes": tuple(values["notes"]),
+        }
+        return cls(**{**values, **times, **days, **parts})
+
+
+_RECORD_TIMES = ("trained_at", "training_cutoff")
+
+
+_RECORD_DAYS = ("train_from", "train_to", "test_from", "test_to")
+
+
+def is_written(warehouse: Warehouse, version: RegisteredVersion) -> bool:
+    """Return whether the warehouse tells of a version; its row is written last of all."""
+    found = warehouse.query(
+        "select 1 from ml.model_versions where model_name = ? and model_version = ?",
+        [version.model_name, version.model_version],
+    )
+    return bool(found.num_rows)
+
+
+def write_record(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> None:
+    """Write a version's training set, evaluations and own row; the same twice, as once."""
+    keys: dict[str, object] = {
+        "model_name": version.model_name,
+        "model_version": version.model_version,
+    }
+    run = {**keys, "run_id": version.run_id}
+    warehouse.replace_slice(
+        "ml.training_sets",
+        pa.Table.from_pylist([_training_set_row(record)], schema=TRAINING_SETS_SCHEMA),
+        where={"training_set_id": record.training_set_id},
+    )
+    warehouse.replace_slice(
+        "ml.evaluations",
+        pa.Table.from_pylist(
+            [
+                {**run, "split": "test", "evaluated_at": record.trained_at, **asdict(each)}
+                for each in record.evaluations
+            ],
+            schema=EVALUATIONS_SCHEMA,
+        ),
+        where=keys,
+    )
+    # Last, so that a version with a row here has all the others.
+    write_model_version(
+        warehouse,
+        {
+            **run,
+            **{
+                name: value
+                for name, value in vars(record).items()
+                if name in MODEL_VERSIONS_SCHEMA.names
+            },
+        },
+    )
+
+
+def _training_set_row(record: TrainingRecord) -> dict[str, object]:
+    return {
+        "training_set_id": record.training_set_id,
+        "created_at": record.trained_at,
+        "cutoff": record.training_cutoff,
+        "from_date": record.train_from,
+        "to_date": record.test_to,
+        "row_count": record.train_rows + record.calibration_rows + record.test_rows,
+        "sha256": record.training_set_sha256,
+        "gold_fingerprint": record.gold_fingerprint,
+        "features_hash": record.features_hash,
+        "path": None,
+    }

@@ -1,0 +1,337 @@
+"""Score customers with the champion: stream gold in, write predictions and their reasons."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml import checks, explain, matrix
+from ml.errors import ContractError, DataError
+from ml.estimators import ChurnModel
+from ml.progress import Progress, silent
+from ml.registry import RegisteredVersion, Registry
+from ml.settings import Settings
+from ml.train import keep_report, require_champion
+from ml.training_set import require_features
+from ml.warehouse import Warehouse
+
+Floats = NDArray[np.float64]
+
+_SOURCE = "gold.customer_360"
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What `score` came to.
+
+    Attributes
+    ----------
+    is_new
+        False when these predictions were there already and nothing was rewritten.
+    mean_probability
+        The expected share of churners among the scored.
+    """
+
+    as_of_date: date
+    model_name: str
+    model_version: int
+    run_id: str
+    is_new: bool
+    predictions: int
+    reasons: int
+    mean_probability: float
+    gold_fingerprint: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON can hold it."""
+        return {**asdict(self), "as_of_date": self.as_of_date.isoformat()}
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """One as-of date scored by one version: what keys its rows."""
+
+    as_of_date: date
+    version: RegisteredVersion
+    features_hash: str
+    gold_fingerprint: str
+    rows: int
+
+    @property
+    def where(self) -> dict[str, object]:
+        return {
+            "as_of_date": self.as_of_date,
+            "model_name": self.version.model_name,
+            "model_version": self.version.model_version,
+        }
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """All customers of a slice in the order they were read, and their reasons in long form."""
+
+    customer_id: pa.Array
+    score: Floats
+    probability: Floats
+    reasons: tuple[pa.RecordBatch, ...]
+
+
+def score(
+    settings: Settings, *, as_of: date | None = None, progress: Progress | None = None
+) -> ScoreResult:
+    """Score every customer of one as-of date, newest unless told otherwise.
+
+    Predictions already made by the same version from the same features and gold rows are left
+    as they are.
+
+    Raises
+    ------
+    HoldfastError
+        If there is no champion, or the warehouse or registry cannot be used.
+    ContractError
+        If the warehouse lacks a feature of the model or has it with another type, or if the
+        predictions fail the check at the door.
+    DataError
+        If there is no customer at that date.
+    """
+    say = progress or silent
+    say("Loading the champion", 0, 0)
+    store = Registry(settings.mlflow_uri, settings.artifact_root)
+    version = require_champion(store, settings.train.model_name)
+    model = store.load_model(version)
+    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        require_features(warehouse, _SOURCE, model.types)
+        wanted = _slice(warehouse, version, model, as_of)
+        there = _existing(warehouse, wanted, model, settings.score.reasons)
+        if there is not None:
+            return there
+        scored = _score_rows(warehouse, model, wanted, settings, say)
+    run_id = uuid.uuid4().hex
+    scored_at = datetime.now(UTC).replace(tzinfo=None)
+    say("Checking the predictions", 0, 0)
+    predictions = _predictions(scored, wanted, run_id, scored_at)
+    _check_door(settings, predictions, wanted, run_id, scored_at)
+    say("Writing the predictions", 0, 0)
+    with Warehouse.open(settings.warehouse_path) as warehouse:
+        # Reasons first: predictions that are there have their reasons.
+        reasons = warehouse.replace_slice(
+            "ml.prediction_reasons", _reason_batches(scored, wanted), where=wanted.where
+        )
+        warehouse.replace_slice("ml.predictions", predictions, where=wanted.where)
+    return _result(wanted, run_id, reasons, float(scored.probability.mean()), is_new=True)
+
+
+def has_champion(settings: Settings) -> bool:
+    """Return whether any version serves, so that there is something to score with."""
+    store = Registry(settings.mlflow_uri, settings.artifact_root)
+    return store.champion(settings.train.model_name) is not None
+
+
+def is_current(settings: Settings, *, as_of: date | None = None) -> bool:
+    """Return whether `score` would find its very predictions there, and so change nothing.
+
+    Raises
+    ------
+    HoldfastError
+        As `score` does where there is no champion, no customer or no fitting feature.
+    """
+    store = Registry(settings.mlflow_uri, settings.artifact_root)
+    version = require_champion(store, settings.train.model_name)
+    model = store.load_model(version)
+    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        require_features(warehouse, _SOURCE, model.types)
+        wanted = _slice(warehouse, version, model, as_of)
+        return _existing(warehouse, wanted, model, settings.score.reasons) is not None
+
+
+def _slice(
+    warehouse: Warehouse, version: RegisteredVersion, model: ChurnModel, as_of: date | None
+) -> _Slice:
+    found = warehouse.query(
+        f"select as_of_date, count(*) as customers from {_SOURCE} group by as_of_date"
+    )
+    customers = {
+        matrix.as_date(row["as_of_date"]): int(row["customers"]) for row in found.to_pylist()
+    }
+    if not customers:
+        raise DataError(
+            f"Expected customers to score in {_SOURCE}, found none. Check that the inputs hold "
+            "active customers, then run `dbt build`."
+        )
+    day = max(customers) if as_of is None else as_of
+    if day not in customers:
+        raise DataError(
+            f"Expected customers in {_SOURCE} as of {day}, found none. It has "
+            f"{len(customers)} dates from {min(customers)} to {max(customers)}; name one of "
+            "them, or let dbt build that date (`gold.as_of_dates` lists them)."
+        )
+    fingerprint = warehouse.query(
+        "select fingerprint from gold.fingerprints "
+        "where relation = 'customer_360' and as_of_date = ?",
+        [day],
+    ).to_pylist()
+    if len(fingerprint) != 1:
+        raise ContractError(
+            f"Expected one fingerprint of {_SOURCE} as of {day}, found {len(fingerprint)}. "
+            "Build gold again: `dbt build --select gold_fingerprints`."
+        )
+    return _Slice(
+        day, version, model.features_hash, str(fingerprint[0]["fingerprint"]), customers[day]
+    )
+
+
+def _existing(
+    warehouse: Warehouse, wanted: _Slice, model: ChurnModel, most_reasons: int
+) -> ScoreResult | None:
+    """Return what was written before, if it is what would be written now."""
+    keys = list(wanted.where.values())
+    condition = "where as_of_date = ? and model_name = ? and model_version = ?"
+    found = warehouse.query(
+        "select features_hash, gold_fingerprint, min(run_id) as run_id, count(*) as rows, "
+        f"avg(churn_probability) as mean_probability from ml.predictions {condition} "
+        "group by features_hash, gold_fingerprint",
+        keys,
+    ).to_pylist()
+    same = [
+        row
+        for row in found
+        if (row["features_hash"], row["gold_fingerprint"], row["rows"])
+        == (wanted.features_hash, wanted.gold_fingerprint, wanted.rows)
+    ]
+    if len(found) != 1 or not same:
+        return None
+    reasons = warehouse.query(
+        "select count(*) as rows, coalesce(max(reason_rank), 0) as most "
+        f"from ml.prediction_reasons {condition}",
+        keys,
+    ).to_pylist()[0]
+    # Another number of reasons may be asked for now than was then.
+    if reasons["most"] != min(most_reasons, explain.used_features(model)):
+        return None
+    return _result(
+        wanted, same[0]["run_id"], reasons["rows"], same[0]["mean_probability"], is_new=False
+    )
+
+
+def _score_rows(
+    warehouse: Warehouse, model: ChurnModel, wanted: _Slice, settings: Settings, say: Progress
+) -> _Scored:
+    # The names come from the model's contract and were found among the relation's own columns.
+    columns = ", ".join(f'"{name}"' for name in model.types)
+    customers: list[pa.Array] = []
+    scores: list[Floats] = []
+    reasons: list[pa.RecordBatch] = []
+    done = 0
+    for batch in warehouse.stream(
+        f"select customer_id, {columns} from {_SOURCE} where as_of_date = ?",
+        [wanted.as_of_date],
+        batch_rows=settings.score.batch_rows,
+    ):
+        parts = explain.contributions(model, matrix.to_frame(batch, model.types))
+        customers.append(batch.column("customer_id"))
+        scores.append(parts.raw_score)
+        reasons.append(_reasons(batch, parts, settings.score.reasons))
+        done += batch.num_rows
+        say("Scoring", done, wanted.rows)
+    raw = np.concatenate(scores)
+    return _Scored(
+        pa.concat_arrays(customers), raw, model.calibrator.probability(raw), tuple(reasons)
+    )
+
+
+def _reasons(batch: pa.RecordBatch, parts: explain.Contributions, most: int) -> pa.RecordBatch:
+    top = explain.top_reasons(parts.values, most)
+    columns = explain.reason_columns(batch, parts.features, top)
+    customers = batch.column("customer_id").take(pa.array(columns.pop("row")))
+    return pa.RecordBatch.from_pydict({"customer_id": customers, **columns})
+
+
+def _predictions(scored: _Scored, wanted: _Slice, run_id: str, scored_at: datetime) -> pa.Table:
+    """Return rows of `ml.predictions`, in order of rank."""
+    customers = matrix.to_objects(scored.customer_id).astype(str)
+    # Calibration makes ties; the score and then the key decide them.
+    order = np.lexsort((customers, -scored.score, -scored.probability))
+    count = len(order)
+    shared = {
+        **wanted.where,
+        "features_hash": wanted.features_hash,
+        "gold_fingerprint": wanted.gold_fingerprint,
+        "run_id": run_id,
+        "scored_at": scored_at,
+    }
+    types = {
+        "as_of_date": pa.date32(),
+        "model_version": pa.int32(),
+        "scored_at": pa.timestamp("us"),
+    }
+    own = {
+        "customer_id": scored.customer_id.take(pa.array(order)),
+        "score": pa.array(scored.score[order]),
+        "churn_probability": pa.array(scored.probability[order]),
+        "rank": pa.array(np.arange(1, count + 1, dtype=np.int32)),
+    }
+    repeated = {
+        name: pa.repeat(pa.scalar(value, types.get(name, pa.string())), count)
+        for name, value in shared.items()
+    }
+    return pa.table({**own, **repeated})
+
+
+def _reason_batches(scored: _Scored, wanted: _Slice) -> Iterator[pa.RecordBatch]:
+    """Yield rows of `ml.prediction_reasons`."""
+    types = {"as_of_date": pa.date32(), "model_version": pa.int32()}
+    for batch in scored.reasons:
+        repeated = {
+            name: pa.repeat(pa.scalar(value, types.get(name, pa.string())), batch.num_rows)
+            for name, value in wanted.where.items()
+        }
+        own = dict(zip(batch.schema.names, batch.columns, strict=True))
+        yield pa.RecordBatch.from_pydict({**own, **repeated})
+
+
+def _check_door(
+    settings: Settings, predictions: pa.Table, wanted: _Slice, run_id: str, checked_at: datetime
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "customer_id": pd.Series(
+                matrix.to_objects(predictions.column("customer_id")), dtype=object
+            ),
+            "as_of_date": pd.Timestamp(wanted.as_of_date),
+            **{
+                name: predictions.column(name).to_numpy()
+                for name in ("score", "churn_probability", "rank")
+            },
+        }
+    )
+    report = checks.check(
+        frame,
+        checks.prediction_expectations(wanted.rows),
+        suite=checks.PREDICTIONS_SUITE,
+        run_id=run_id,
+        checked_at=checked_at,
+    )
+    keep_report(settings, report)
+    checks.require_success(report)
+
+
+def _result(
+    wanted: _Slice, run_id: str, reasons: int, mean_probability: float, *, is_new: bool
+) -> ScoreResult:
+    return ScoreResult(
+        as_of_date=wanted.as_of_date,
+        model_name=wanted.version.model_name,
+        model_version=wanted.version.model_version,
+        run_id=run_id,
+        is_new=is_new,
+        predictions=wanted.rows,
+        reasons=reasons,
+        mean_probability=mean_probability,
+        gold_fingerprint=wanted.gold_fingerprint,
+    )

@@ -1,0 +1,87 @@
+"""What the tests share: a small demo company, run once from raw files to published marts."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ml.progress import Steps
+from ml.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+# Large enough to train on, small enough to wait for.
+CUSTOMERS = 800
+MONTHS = 16
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo company after `holdfast run`, to be read and never changed.
+
+    Attributes
+    ----------
+    settings
+        Paths of everything: raw files, truth, warehouse, marts, models, dbt's artifacts.
+    result
+        What the run gave back: `ml.run.RunResult`.
+    environment
+        What a process needs to work on the same company.
+    """
+
+    settings: Settings
+    result: "RunResult"  # noqa: F821 - importing it takes seconds that most tests need not spend
+    environment: dict[str, str]
+
+
+def quiet() -> Steps:
+    """Return steps that nobody watches."""
+    return Steps(Console(file=io.StringIO()))
+
+
+def settings_in(folder: Path, **vars: object) -> Settings:
+    """Return this project's settings with everything generated in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOLDFAST_LOCAL", str(folder / "local"))
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        return load_settings(ROOT, vars=vars)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    from ml import dbt
+    from ml.registry import CHAMPION, Registry
+    from ml.run import run
+    from ml.simulate import simulate
+    from ml.train import train
+
+    folder = tmp_path_factory.mktemp("demo")
+    settings = settings_in(folder)
+    simulate(customers=CUSTOMERS, months=MONTHS, seed=SEED, out=settings.raw_dir)
+    dbt.build(settings, exclude=dbt.AFTER_SCORING)
+    trained = train(settings)
+    if not trained.is_champion:
+        # So few customers that no model may beat recency for sure; what comes after needs one.
+        store = Registry(settings.mlflow_uri, settings.artifact_root)
+        store.set_alias(trained.model_name, CHAMPION, trained.model_version)
+    return Demo(
+        settings=settings,
+        result=run(settings, quiet()),
+        environment={
+            "HOLDFAST_LOCAL": str(settings.local_dir),
+            "DBT_TARGET_PATH": str(settings.target_dir),
+        },
+    )
+
+
+@pytest.fixture
+def demo_copy(demo: Demo, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of the demo company's warehouse and marts that a test may change."""
+    local = tmp_path / "local"
+    shutil.copytree(demo.settings.local_dir, local, ignore=shutil.ignore_patterns("raw", "truth"))
+    yield replace(demo.settings, local_dir=local)
