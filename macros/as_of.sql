@@ -34,7 +34,9 @@
 
 
 {% macro label_known_at(as_of_date, horizon_days) -%}
-    {{ holdfast.add_days(as_of_date, horizon_days ~ " + " ~ (var("grace_days") + var("label_delay_days"))) }}
+    {#- The grace is for a return to a subscription; churn by inactivity has none. -#}
+    {%- set grace_days = var("grace_days") if var("churn_definition") == "subscription" else 0 -%}
+    {{ holdfast.add_days(as_of_date, horizon_days ~ " + " ~ (grace_days + var("label_delay_days"))) }}
 {%- endmacro %}
 
 

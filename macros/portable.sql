@@ -27,14 +27,6 @@
 {%- endmacro %}
 
 
-{% macro seconds_between(from_timestamp, to_timestamp) -%}
-    {#- Whole seconds, rounded down. -#}
-    {{ holdfast.divide_integers(
-        holdfast.epoch_microseconds(to_timestamp) ~ " - " ~ holdfast.epoch_microseconds(from_timestamp), "1000000"
-    ) }}
-{%- endmacro %}
-
-
 {% macro divide_integers(numerator, denominator) -%}
     {{ adapter.dispatch("divide_integers", "holdfast")(numerator, denominator) }}
 {%- endmacro %}

@@ -140,7 +140,8 @@ def build(
     # Whether the file can be had is known at once here; dbt would find out after parsing.
     Warehouse.open(settings.warehouse_path).close()
     # Unit tests prove the models' logic on made-up rows; no data of a run can change their outcome.
-    command = ["build", "--exclude-resource-type", "unit_test"]
+    # And what follows a failure would be thrown away: better to hear of it at once.
+    command = ["build", "--fail-fast", "--exclude-resource-type", "unit_test"]
     if select:
         command += ["--select", *select]
     if exclude:
@@ -193,7 +194,12 @@ def _failure(
     settings: Settings, exception: BaseException | None, results: Sequence[Any]
 ) -> HoldfastError:
     """Return why dbt failed, in words for the person who ran it."""
-    failed = [result for result in results if str(result.status) in _FAILED]
+    # What was at work when another node failed was stopped; that is no failure of its own.
+    failed = [
+        result
+        for result in results
+        if str(result.status) in _FAILED and "INTERRUPT Error" not in str(result.message)
+    ]
     texts = [str(result.message) for result in failed] + ([str(exception)] if exception else [])
     for text in texts:
         if (known := known_error(settings.warehouse_path, text)) is not None:
@@ -206,25 +212,23 @@ def _failure(
         )
     first = failed[0]
     sentence = _sentence(str(first.message))
-    others = ", ".join(result.node.name for result in failed[1:4])
-    more = f" {len(failed) - 1} more failed, first {others}." if others else ""
     # A macro that refuses says itself what came and what to do next.
     if str(first.message).lstrip().startswith("Compilation Error"):
-        return HoldfastError(f"{sentence}{more}")
+        return HoldfastError(sentence)
     node = first.node
     if node.resource_type == "unit_test":
         return HoldfastError(
-            f"The unit test {node.name} ({node.original_file_path}) failed: {sentence}{more} "
+            f"The unit test {node.name} ({node.original_file_path}) failed: {sentence} "
             f"The rows side by side are in {log_path}."
         )
     if node.resource_type == "test":
         about = f" It claims: {_sentence(node.description)}" if node.description else ""
         compiled = getattr(node, "compiled_path", None)
         look = f" Its query, {_shown(compiled)}, shows the rows." if compiled else ""
-        return HoldfastError(f"The test {node.name} failed: {sentence}{about}{look}{more}")
+        return HoldfastError(f"The test {node.name} failed: {sentence}{about}{look}")
     return HoldfastError(
-        f"The {node.resource_type} {node.name} ({node.original_file_path}) failed: {sentence}"
-        f"{more} The whole story is in {log_path}."
+        f"The {node.resource_type} {node.name} ({node.original_file_path}) failed: {sentence} "
+        f"The whole story is in {log_path}."
     )
 
 

@@ -449,7 +449,7 @@ def _invoices(
     fails = is_main & (after == hz.PAYMENT_TROUBLE) & (state != hz.PAYMENT_TROUBLE)
     fails &= (due_day < timeline.days) & (state != hz.ABSENT)
     settled = _trouble_ends(timeline, story, owner, due_day + 1)
-    stumbles = ~fails & (rng.random(count) < _STUMBLE_SHARE)
+    stumbles = ~fails & (rng.random(count) < _STUMBLE_SHARE * people.default_risk[owner] ** 2)
     wait = np.where(
         net_days <= 7,
         rng.uniform(0.0, 0.2, count),

@@ -27,6 +27,9 @@ _CHANNEL_SHARES = np.array([0.30, 0.25, 0.15, 0.12, 0.12, 0.06])
 _NET_SHARES = np.array([[0.4, 0.4, 0.15, 0.05], [0.15, 0.35, 0.35, 0.15], [0.0, 0.2, 0.4, 0.4]])
 _TIER_LEANING = np.array([1.15, 0.85, 0.6])
 _CHANNEL_LEANING = np.array([0.95, 1.35, 0.7, 0.85, 1.05, 1.0])
+# A few customers' payments fail again and again.
+_SHAKY_SHARE = 0.12
+_SHAKY_RISK, _SOUND_RISK = 5.0, 0.4
 # By tier and by industry: who an action suits.
 _TIER_RESPONSE = np.array([[1.4, 0.8, 1.0, 1.2], [0.8, 1.1, 1.0, 1.0], [0.4, 1.5, 1.0, 0.7]])
 _INDUSTRY_RESPONSE = np.ones((len(INDUSTRIES), len(ACTIONS)))
@@ -52,6 +55,8 @@ class Population:
         How readily the customer drifts off, against an average one.
     responses : numpy.ndarray of float64, shape (n, 4)
         How strongly each action works on the customer, against an average one.
+    default_risk : numpy.ndarray of float64
+        How often the customer's payments fail, against an average one.
     diligence : numpy.ndarray of float64
         The share of days on which a content customer is active.
     """
@@ -78,6 +83,7 @@ class Population:
     diligence: Floats
     depth: Floats
     touch_offset: Ints
+    default_risk: Floats
     start_draw: Floats
 
     def __len__(self) -> int:
@@ -142,5 +148,6 @@ def draw_population(
         diligence=np.clip(0.46 + 0.06 * rng.standard_normal(count) + 0.04 * tier, 0.28, 0.7),
         depth=np.exp(0.15 * rng.standard_normal(count)),
         touch_offset=rng.integers(0, TOUCH_PERIOD_DAYS, count),
+        default_risk=np.where(rng.random(count) < _SHAKY_SHARE, _SHAKY_RISK, _SOUND_RISK),
         start_draw=rng.random(count),
     )

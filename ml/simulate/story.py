@@ -13,7 +13,7 @@ from ml.simulate.population import Population
 from ml.simulate.timeline import NO_DAY, Timeline
 
 # How much of their usual work customers do in each state.
-ENGAGEMENT = np.array([1.0, 0.40, 0.04, 0.45, 0.5, 0.65, 0.95], dtype=np.float32)
+ENGAGEMENT = np.array([1.0, 0.42, 0.03, 0.18, 0.5, 0.65, 0.95], dtype=np.float32)
 # Activity follows the state over days, not at once.
 ENGAGEMENT_PACE = 0.4
 # What is left of the activity of those who gave notice, and for how long.
@@ -273,7 +273,7 @@ def _fail_payments(
         timeline, _days(day, acting), people.period[acting], anchor[acting], people.net_days[acting]
     )
     rows = acting[since == 0]
-    failed = rng.random(len(rows)) < hz.FAILURE_RATES[state[rows]]
+    failed = rng.random(len(rows)) < hz.FAILURE_RATES[state[rows]] * people.default_risk[rows]
     state[rows[failed]] = hz.PAYMENT_TROUBLE
 
 

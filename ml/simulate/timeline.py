@@ -19,7 +19,7 @@ LOOK_AHEAD_DAYS = 130
 NO_DAY = 32_000
 
 # Budgets are settled in January and before the summer: more customers leave then.
-_SEASON = (1.25, 1.05, 0.95, 0.95, 1.0, 1.15, 1.1, 0.9, 0.95, 0.95, 0.9, 0.9)
+_SEASON = (1.12, 1.03, 0.97, 0.97, 1.0, 1.07, 1.05, 0.95, 0.98, 0.97, 0.95, 0.94)
 _WEEKDAYS = (1.15, 1.25, 1.25, 1.2, 1.05, 0.3, 0.25)
 
 

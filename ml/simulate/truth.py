@@ -105,6 +105,7 @@ def staying(
     period, net_days = people.period[customer], people.net_days[customer]
     signup, leaning = people.signup_day[customer], people.leaning[customer]
     offset, responses = people.touch_offset[customer], people.responses[customer]
+    risk = people.default_risk[customer]
     stay = np.ones((count, len(hz.STATES)))
     # A customer back from a break on a day is content at the next midnight.
     back = np.ones((horizon + int(hz.BREAKS.max()) + 2, count))
@@ -112,7 +113,7 @@ def staying(
         today = day + ahead
         tenure = today - signup
         since = hz.days_since_due(timeline, today, period, anchor, net_days)
-        stay = _before_failures(stay, np.nonzero(since == 0)[0])
+        stay = _before_failures(stay, np.nonzero(since == 0)[0], risk)
         rising = np.nonzero(hz.may_raise_price(timeline, today, tenure, period, anchor))[0]
         stay = _before_rises(stay, rising, period)
         touched = np.nonzero(hz.is_touch_day(today, tenure, offset))[0]
@@ -129,10 +130,10 @@ def staying(
     return stay
 
 
-def _before_failures(stay: Floats, rows: Ints) -> Floats:
+def _before_failures(stay: Floats, rows: Ints, risk: Floats) -> Floats:
     """Return the chances before payments fail or not, on the rows where one is due."""
     part = stay[rows]
-    stay[rows] = part + hz.FAILURE_RATES * (part[:, [hz.PAYMENT_TROUBLE]] - part)
+    stay[rows] = part + risk[rows, None] * hz.FAILURE_RATES * (part[:, [hz.PAYMENT_TROUBLE]] - part)
     return stay
 
 

@@ -178,7 +178,7 @@ returns as (
         on labelled.customer_id = days_alive.customer_id
         and {{ holdfast.is_visible('days_alive.known_date', 'labelled.label_known_at') }}
         and days_alive.event_date >= labelled.as_of_date
-        and days_alive.event_date < {{ holdfast.add_days('labelled.horizon_end', var('grace_days')) }}
+        and days_alive.event_date < labelled.horizon_end
     group by labelled.customer_id, labelled.as_of_date
 
 ),

@@ -54,9 +54,9 @@ sums as (
             where {{ holdfast.in_window('observations.opened_at', 'observations.as_of_date', 90) }}
         ) as escalated_tickets,
         count(*) filter (where {{ holdfast.in_window('observations.resolved_at', 'observations.as_of_date', 90) }}) as resolved_tickets,
-        sum({{ holdfast.seconds_between('observations.opened_at', 'observations.resolved_at') }}) filter (
+        sum({{ holdfast.epoch_microseconds('observations.resolved_at') }} - {{ holdfast.epoch_microseconds('observations.opened_at') }}) filter (
             where {{ holdfast.in_window('observations.resolved_at', 'observations.as_of_date', 90) }}
-        ) as resolution_seconds,
+        ) as resolution_microseconds,
         count(observations.csat_score) filter (
             where {{ holdfast.in_window('observations.csat_at', 'observations.as_of_date', 90) }}
         ) as ratings,
@@ -88,7 +88,7 @@ features as (
         {%- endfor %}
         cast(coalesce(sums.open_tickets, 0) as integer) as open_tickets,
         {{ holdfast.ratio('sums.escalated_tickets', 'sums.opened_tickets') }} as escalation_ratio_90d,
-        {{ holdfast.ratio('sums.resolution_seconds', '3600 * sums.resolved_tickets') }} as resolution_hours_avg_90d,
+        {{ holdfast.ratio('sums.resolution_microseconds', '3600000000 * sums.resolved_tickets') }} as resolution_hours_avg_90d,
         {{ holdfast.ratio('sums.csat_points', 'sums.ratings') }} as csat_avg_90d,
         {{ holdfast.ratio('cast(sums.mood_points * 1000000 as bigint)', '1000000 * sums.moods') }} as sentiment_avg_30d,
         coalesce(sums.complaints, 0) > 0 and coalesce(contract.days_to_renewal, 61) <= 60 as has_complaint_near_renewal,
