@@ -157,15 +157,15 @@ def _arguments(settings: Settings) -> list[str]:
         arguments += ["--vars", json.dumps(dict(settings.vars), default=str)]
     # Standard output belongs to the command line; everything goes to the file.
     arguments += ["--log-path", str(settings.log_dir), "--log-level", "none", "--no-print"]
-    arguments += ["--target-path", str(settings.target_dir)]
     return [*arguments, "--log-level-file", "debug", "--no-use-colors", "--no-use-colors-file"]
 
 
 @contextlib.contextmanager
 def _environment(settings: Settings) -> Iterator[None]:
-    """Let the profile find the local folder, whatever the folder dbt is started in."""
+    """Let dbt find and leave things where the settings say, whatever the folder it starts in."""
     given = {
         "HOLDFAST_LOCAL": str(settings.local_dir),
+        "DBT_TARGET_PATH": str(settings.target_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     before = {name: os.environ.get(name) for name in given}

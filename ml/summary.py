@@ -78,14 +78,14 @@ class RelationRows:
 
 @dataclass(frozen=True)
 class CustomerToCall:
-    """One line of the worklist."""
+    """One line of the worklist; money in the company's currency, a year's worth."""
 
-    call_rank: int
+    priority: int
     customer_id: str
+    value_tier: str
     churn_probability: float
     revenue_at_risk: float
-    value_tier: str
-    reasons: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,10 @@ def summarise(settings: Settings) -> Summary:
         ]
         customers = _rows(
             warehouse,
-            "select call_rank, customer_id, churn_probability, revenue_at_risk::double "
-            "as revenue_at_risk, value_tier, reasons from marts.retention_worklist "
-            "order by call_rank limit $1",
+            "select priority, customer_id, value_tier, churn_probability::double as "
+            "churn_probability, revenue_at_risk::double as revenue_at_risk, "
+            "list_filter([reason_1, reason_2, reason_3], lambda reason: reason is not null) "
+            "as reasons from marts.retention_worklist order by priority limit $1",
             [settings.summary.customers],
         )
     return Summary(
@@ -142,7 +143,9 @@ def summarise(settings: Settings) -> Summary:
         intake=tuple(Intake(**row) for row in intake),
         rejects=tuple(Rejects(**row) for row in rejects),
         relations=tuple(RelationRows(*row) for row in relations),
-        customers=tuple(CustomerToCall(**row) for row in customers),
+        customers=tuple(
+            CustomerToCall(**{**row, "reasons": tuple(row["reasons"])}) for row in customers
+        ),
     )
 
 
@@ -184,19 +187,19 @@ def render(settings: Settings, result: RunResult) -> RenderableType:
         parts += [
             _title("Whom to call first, and why"),
             _table(
-                ["", "customer", "probability", "money at risk", "tier", "why"],
+                ["", "customer", "tier", "probability", "a year's money at risk", "why"],
                 [
                     [
-                        str(each.call_rank),
+                        str(each.priority),
                         each.customer_id,
+                        each.value_tier,
                         f"{each.churn_probability:.0%}",
                         f"{each.revenue_at_risk:,.0f}",
-                        each.value_tier,
-                        each.reasons,
+                        "; ".join(each.reasons),
                     ]
                     for each in summary.customers
                 ],
-                right=("", "probability", "money at risk"),
+                right=("", "probability", "a year's money at risk"),
             ),
         ]
     if result.warnings:

@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -54,21 +55,18 @@ def settings_in(folder: Path, **vars: object) -> Settings:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo company, run once for all tests; to be read and never changed."""
     from ml import dbt
-    from ml.registry import CHAMPION, Registry
     from ml.run import run
     from ml.simulate import simulate
     from ml.train import train
 
-    folder = tmp_path_factory.mktemp("demo")
-    settings = settings_in(folder)
+    settings = settings_in(tmp_path_factory.mktemp("demo"))
     simulate(customers=CUSTOMERS, months=MONTHS, seed=SEED, out=settings.raw_dir)
     dbt.build(settings, exclude=dbt.AFTER_SCORING)
     trained = train(settings)
     if not trained.is_champion:
-        # So few customers that no model may beat recency for sure; what comes after needs one.
-        store = Registry(settings.mlflow_uri, settings.artifact_root)
-        store.set_alias(trained.model_name, CHAMPION, trained.model_version)
+        promote(settings, trained.model_version)
     return Demo(
         settings=settings,
         result=run(settings, quiet()),
@@ -77,6 +75,29 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
             "DBT_TARGET_PATH": str(settings.target_dir),
         },
     )
+
+
+def promote(settings: Settings, model_version: int) -> None:
+    """Make a model champion that may not beat recency for sure, on so few customers."""
+    from ml.registry import CHAMPION, Registry, append_alias_change
+    from ml.warehouse import Warehouse
+
+    store = Registry(settings.mlflow_uri, settings.artifact_root)
+    store.set_alias(settings.train.model_name, CHAMPION, model_version)
+    with Warehouse.open(settings.warehouse_path) as warehouse:
+        append_alias_change(
+            warehouse,
+            {
+                "model_name": settings.train.model_name,
+                "alias": CHAMPION,
+                "from_version": None,
+                "to_version": model_version,
+                "changed_at": datetime(2026, 1, 1),
+                "changed_by": "the tests",
+                "why": "what comes after training needs a champion",
+                "evidence": "",
+            },
+        )
 
 
 @pytest.fixture

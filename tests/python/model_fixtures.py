@@ -128,17 +128,16 @@ def _rows(
     rng: np.random.Generator, customers: int, months: int, signal: float
 ) -> pd.DataFrame:
     dates = [date(2023 + (month // 12), month % 12 + 1, 1) for month in range(months)]
-    tenure = rng.integers(0, 400, customers)
+    is_mature = rng.random(customers) < 0.6
     habit = rng.normal(size=customers)
     tier = rng.choice(3, customers, p=[0.6, 0.3, 0.1])
     parts = []
-    for number, day in enumerate(dates):
+    for day in dates:
         mood = 0.7 * habit + 0.7 * rng.normal(size=customers)
         chance = 1 / (1 + np.exp(2.2 + 1.6 * signal * mood - signal * 0.4 * tier))
         is_churn = rng.random(customers) < chance
-        age = tenure + 30 * number
-        cohort = np.where(age <= 180, "established", "mature")
-        horizon = np.where(age <= 180, 30, 90)
+        cohort = np.where(is_mature, "mature", "established")
+        horizon = np.where(is_mature, 90, 30)
         idle = np.rint(np.exp(1.5 - 0.5 * mood + 0.8 * rng.normal(size=customers)))
         ratio = np.round(1 + 0.3 * mood + 0.2 * rng.normal(size=customers), 6)
         parts.append(

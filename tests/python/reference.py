@@ -133,6 +133,7 @@ def contract(entity: str) -> dict[str, dict[str, Any]]:
     return {
         column["name"]: {"type": column["data_type"], **column.get("config", {}).get("meta", {})}
         for column in model["columns"]
+        if column["name"] != "built_from"
     }
 
 
@@ -167,7 +168,7 @@ def read_raw(raw: Path, entity: str) -> Frame:
     }  # fmt: skip
     if place.exists():
         files = [place] if place.is_file() else sorted(place.glob("*.parquet"))
-        table = pa.concat_tables([pads.dataset(file).to_table() for file in files])
+        table = pa.concat_tables([pads.dataset(file).to_table() for file in files], promote_options="permissive")
     else:
         table = pa.table({
             name: pa.array([], empty.get(meta["type"], pa.decimal128(18, _scale(meta["type"]))))
@@ -724,15 +725,15 @@ def label(
 ) -> None:
     """What became of each observation, as known when its label is."""
     outcome: list[tuple[Any, ...]] = [(None, None, None, None, None)] * len(observed)
-    known_at = [
-        moment + span(int(h) + rules.grace_days + rules.label_delay_days) for h in horizons
-    ]
+    is_by_contract = rules.churn_definition == "subscription"
+    wait = rules.label_delay_days + (rules.grace_days if is_by_contract else 0)
+    known_at = [moment + span(int(horizon) + wait) for horizon in horizons]
     for horizon in sorted(set(horizons.tolist())):
-        known = moment + span(horizon + rules.grace_days + rules.label_delay_days)
+        known = moment + span(horizon + wait)
         if known > world.data_until:
             continue
         chosen = np.flatnonzero(horizons == horizon)
-        if rules.churn_definition == "subscription":
+        if is_by_contract:
             by_customer = stays(
                 versions_at(world.entities["subscriptions"], known), rules.grace_days
             )
@@ -740,10 +741,8 @@ def label(
                 mine = by_customer.get(int(observed[place]), [])
                 outcome[place] = subscription_outcome(mine, moment, moment + span(horizon))
         else:
-            # Who comes back within the grace has not churned, by this definition too.
-            end = moment + span(horizon + rules.grace_days)
             rows = signs_of_life(world, known)
-            alive = rows[(rows["at"] >= moment) & (rows["at"] < end)]
+            alive = rows[(rows["at"] >= moment) & (rows["at"] < moment + span(horizon))]
             alive_codes = set(alive["customer"])
             for place in chosen:
                 if int(observed[place]) in alive_codes:

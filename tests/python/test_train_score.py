@@ -533,7 +533,7 @@ def test_a_feature_of_the_contract_that_gold_lacks_stops_training(own):
 
 
 def test_noise_is_registered_but_not_published(tmp_path):
-    company = build_company(tmp_path / "company", customers=300, months=8, signal=0.0)
+    company = build_company(tmp_path / "company", customers=300, months=10, signal=0.0)
     result = training.train(company.settings)
     assert not result.is_champion
     assert "the model does not beat recency alone" in result.verdict
@@ -549,7 +549,7 @@ def test_noise_is_registered_but_not_published(tmp_path):
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory):
     """Return a company for errors that come before anything is written."""
-    return build_company(tmp_path_factory.mktemp("broken") / "company", customers=200, months=8)
+    return build_company(tmp_path_factory.mktemp("broken") / "company", customers=300, months=10)
 
 
 def fails_with(company, message, *statements, error=DataError):
@@ -662,7 +662,7 @@ def test_an_absent_manifest_is_an_error(broken):
 
 
 def test_the_truth_is_reported_beside_the_model_and_never_used(tmp_path):
-    company = build_company(tmp_path / "company", customers=300, months=8)
+    company = build_company(tmp_path / "company", customers=300, months=10)
     rows = company.sql("select customer_id, as_of_date, is_churn from gold.churn_labels")
     rng = np.random.default_rng(0)
     probability = np.array([0.3 * churned for *_, churned in rows]) + 0.5 * rng.random(len(rows))

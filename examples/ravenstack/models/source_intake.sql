@@ -1,4 +1,10 @@
-with churn_events as (
+with contract_intake as (
+
+    select * from {{ ref('holdfast', 'silver_intake') }}
+
+),
+
+churn_events as (
 
     select * from {{ ref('raw_churn_events') }}
 
@@ -23,11 +29,8 @@ intake as (
         (select count(*) from {{ ref('raw_' ~ file) }}) as rows_in,
         -- an unfolded row has several versions and is one row still
         (select count(distinct {{ key }}) from {{ ref('holdfast', 'bronze_' ~ entity) }}) as rows_kept,
-        (
-            select count(*) from {{ ref('holdfast', 'bronze_repeats') }}
-            where entity = '{{ entity }}' and not is_conflict
-        ) as repeats,
-        (select count(*) from {{ ref('holdfast', 'bronze_rejects') }} where entity = '{{ entity }}') as rejects,
+        (select repeats from contract_intake where entity = '{{ entity }}') as repeats,
+        (select rejects from contract_intake where entity = '{{ entity }}') as rejects,
         0 as set_aside
     union all
     {% endfor -%}
