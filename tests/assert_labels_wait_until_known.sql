@@ -1,6 +1,7 @@
--- A label exists from D + horizon + grace + label delay on, not before, and churn lies in [D, D +
--- horizon). A returned row is a label that came too early or too late, or says something that a
--- label cannot say.
+-- A label exists from D + horizon + grace + label delay on, not before (churn by inactivity has no
+-- grace), and churn lies in [D, D + horizon). A returned row is a label that came too early or too
+-- late, or says something that a label cannot say.
+{%- set grace_days = var('grace_days') if var('churn_definition') == 'subscription' else 0 %}
 
 with clock as (
 
@@ -33,7 +34,7 @@ select
 from labels
 where horizon_days is null
     or {{ holdfast.days_between('as_of_date', 'label_known_at') }}
-    != horizon_days + {{ var('grace_days') }} + {{ var('label_delay_days') }}
+    != horizon_days + {{ grace_days }} + {{ var('label_delay_days') }}
     or is_label_available is distinct from (label_known_at <= data_until)
     or is_label_available is distinct from (is_churn is not null)
     or coalesce(is_churn, false) is distinct from (churned_at is not null)

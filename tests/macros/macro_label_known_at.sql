@@ -1,5 +1,6 @@
--- A returned row is a label that is known on another day than D + horizon + grace + delay.
-{%- set wait_days = var('grace_days') + var('label_delay_days') %}
+-- A returned row is a label that is known on another day than D + horizon + grace + delay; churn by inactivity has no grace.
+{%- set grace_days = var('grace_days') if var('churn_definition') == 'subscription' else 0 %}
+{%- set wait_days = grace_days + var('label_delay_days') %}
 with horizons as (
 
     select 'no horizon' as case_name, date '2024-02-29' as as_of_date, 0 as horizon_days

@@ -1,8 +1,8 @@
 """Gold computed a second time, straight from the raw files, with numpy and pandas and both clocks.
 
-It follows the words of the design and of the contracts in YAML, never the project's SQL: where the two differ, one of
-them is wrong. A decimal is kept as an integer, scaled by 10 to the power of its scale (see `SCALES`), a date as the
-days and a timestamp as the microseconds since 1970, so that every comparison is one of integers.
+It follows the words of the design and of the contracts in YAML, never the project's SQL: where the
+two differ, one of them is wrong. A decimal is kept as an integer, scaled by 10 to the power of its
+scale, dates and timestamps as microseconds since 1970, so that every comparison is exact.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Cells:
         self.scales[name] = scale
 
 
-# ---- arithmetic --------------------------------------------------------------------------------------------------
+# ---- arithmetic ----------------------------------------------------------------------------------
 
 
 def divide(numerator: int, denominator: int | None) -> int | None:
@@ -97,7 +97,9 @@ def divide(numerator: int, denominator: int | None) -> int | None:
     return quotient if numerator >= 0 else -quotient
 
 
-def quotients(numerators: Iterable[Any], denominators: Iterable[Any], factor: int = 1) -> list[int | None]:
+def quotients(
+    numerators: Iterable[Any], denominators: Iterable[Any], factor: int = 1
+) -> list[int | None]:
     """One `divide` a pair, the numerator times `factor`, in unbounded integers."""
     return [
         divide(int(top) * factor, None if pd.isna(bottom) else int(bottom))
@@ -122,7 +124,7 @@ def span(number: int) -> pd.Timedelta:
     return pd.Timedelta(days=number)
 
 
-# ---- raw to bronze -----------------------------------------------------------------------------------------------
+# ---- raw to bronze -------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -144,7 +146,7 @@ def _scale(data_type: str) -> int:
 
 
 def _column(values: pa.ChunkedArray, data_type: str) -> pd.Series:
-    """One raw column in our own types: Int64 (decimals scaled), datetime64[us], boolean or object."""
+    """One raw column as Int64 (decimals scaled), datetime64[us], boolean or object."""
     scale = _scale(data_type)
     if scale:
         scaled = pc.multiply(values, pa.scalar(Decimal(10**scale)))
@@ -164,11 +166,14 @@ def read_raw(raw: Path, entity: str) -> Frame:
     place = raw / f"{entity}.parquet"
     place = place if place.exists() else raw / entity
     empty = {
-        "string": pa.string(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_(), "integer": pa.int32(),
+        "string": pa.string(), "timestamp": pa.timestamp("us"),
+        "boolean": pa.bool_(), "integer": pa.int32(),
     }  # fmt: skip
     if place.exists():
         files = [place] if place.is_file() else sorted(place.glob("*.parquet"))
-        table = pa.concat_tables([pads.dataset(file).to_table() for file in files], promote_options="permissive")
+        table = pa.concat_tables(
+            [pads.dataset(file).to_table() for file in files], promote_options="permissive"
+        )
     else:
         table = pa.table({
             name: pa.array([], empty.get(meta["type"], pa.decimal128(18, _scale(meta["type"]))))
@@ -223,7 +228,9 @@ def read_world(raw: Path, rules: Rules) -> World:
             rows["known_to"] = rows.groupby("id")["known_at"].shift(-1)
     activity = entities["activity"]
     features = sorted(set(activity["feature"].dropna()))
-    activity["feature_code"] = activity["feature"].map({f: n for n, f in enumerate(features)}).fillna(-1)
+    activity["feature_code"] = (
+        activity["feature"].map({f: n for n, f in enumerate(features)}).fillna(-1)
+    )
     activity["feature_code"] = activity["feature_code"].astype("int64")
     activity["is_login"] = activity["action"].isin(rules.login_actions)
     newest = max(rows["known_at"].max() for rows in entities.values() if len(rows))
@@ -249,7 +256,7 @@ def read_seeds(folder: Path) -> Seeds:
     )
 
 
-# ---- what an observer sees at D ----------------------------------------------------------------------------------
+# ---- what an observer sees at D ------------------------------------------------------------------
 
 
 def versions_at(rows: Frame, moment: pd.Timestamp) -> Frame:
@@ -271,14 +278,16 @@ def within(values: pd.Series, moment: pd.Timestamp, length: int) -> Flags:
 
 
 def active_subscriptions(world: World, moment: pd.Timestamp) -> Frame:
-    """Subscriptions that, as known at `moment`, had started and neither been cancelled nor ended."""
+    """Subscriptions that, as known at `moment`, had started and not stopped."""
     rows = versions_at(world.entities["subscriptions"], moment)
     is_over = (rows["cancelled_at"] < moment) | (rows["ended_at"] < moment)
     rows = rows[(rows["started_at"] < moment) & ~is_over]
     return rows.assign(mrr=rows["mrr"].fillna(0).astype("int64"))
 
 
-def grid(rules_cadence: str, anchor: str, first: pd.Timestamp, until: pd.Timestamp) -> list[pd.Timestamp]:
+def grid(
+    rules_cadence: str, anchor: str, first: pd.Timestamp, until: pd.Timestamp
+) -> list[pd.Timestamp]:
     """Grid dates D with first < D <= until."""
     start = pd.Timestamp(anchor)
     if rules_cadence == "month":
@@ -307,7 +316,7 @@ def texts(world: World, seeds: Seeds) -> dict[tuple[Any, Any], tuple[int | None,
     return found
 
 
-# ---- one as-of date ----------------------------------------------------------------------------------------------
+# ---- one as-of date ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -328,7 +337,9 @@ class View:
         if weights is None:
             return np.bincount(rows["customer"], minlength=size).astype(np.int64)[self.observed]
         sums = np.zeros(size, dtype=np.int64)
-        np.add.at(sums, rows["customer"].to_numpy(), rows[weights].fillna(0).to_numpy(dtype=np.int64))
+        np.add.at(
+            sums, rows["customer"].to_numpy(), rows[weights].fillna(0).to_numpy(dtype=np.int64)
+        )
         return sums[self.observed]
 
     def distinct(self, rows: Frame, column: str) -> Ints:
@@ -442,9 +453,7 @@ def velocity(view: View, cells: Cells, rows: Frame) -> None:
     cells.put("logins_trend_28d", ratios(slope, [10] * len(slope)), RATIO)
     cells.put(
         "actions_30d_vs_prior_ratio",
-        ratios(
-            view.count(between(30, 0), "quantity"), view.count(between(60, 30), "quantity")
-        ),
+        ratios(view.count(between(30, 0), "quantity"), view.count(between(60, 30), "quantity")),
         RATIO,
     )
 
@@ -469,7 +478,9 @@ def support(view: View, cells: Cells) -> None:
     rated = recent[within(recent["csat_at"], moment, 90) & recent["csat_score"].notna()]
     cells.put("csat_avg_90d", ratios(view.count(rated, "csat_score"), view.count(rated)), RATIO)
     last_month = rows[within(rows["opened_at"], moment, 30)]
-    read = [view.moods[text] for text in zip(last_month["subject"], last_month["body"], strict=True)]
+    read = [
+        view.moods[text] for text in zip(last_month["subject"], last_month["body"], strict=True)
+    ]
     last_month = last_month.assign(
         mood=pd.array([mood for mood, _ in read], dtype="Int64"),
         is_complaint=np.array([intent in ("complaint", "cancel") for _, intent in read], bool),
@@ -585,7 +596,7 @@ def touches(view: View, cells: Cells) -> None:
 
 
 def signs_of_life(world: World, moment: pd.Timestamp) -> Frame:
-    """Activity and orders that are no returns, as known at `moment`: what churn by inactivity waits for."""
+    """What churn by inactivity waits for, as known at `moment`: activity, orders but no returns."""
     bought = world.entities["orders"]
     bought = bought[~bought["is_return"].fillna(False).to_numpy(dtype=bool)]
     columns = ["customer", "at", "known_at"]
@@ -599,7 +610,7 @@ def signs_of_life(world: World, moment: pd.Timestamp) -> Frame:
 
 
 def active_customers(world: World, rules: Rules, moment: pd.Timestamp) -> tuple[Frame, Ints]:
-    """Visible, not deleted customers that are active at `moment`, by code, and their monthly revenue."""
+    """Active customers that are visible and not deleted, and their monthly revenue."""
     customers = versions_at(world.entities["customers"], moment)
     customers = customers[~customers["is_deleted"].fillna(False).to_numpy(dtype=bool)]
     if rules.churn_definition == "subscription":
@@ -685,7 +696,7 @@ def one_date(
     return keys, mart, labels
 
 
-# ---- labels ------------------------------------------------------------------------------------------------------
+# ---- labels --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -771,12 +782,12 @@ def subscription_outcome(
     return (True, first.stop, (first.stop.floor("D") - moment).days, kind, not is_there)
 
 
-# ---- all dates ---------------------------------------------------------------------------------------------------
+# ---- all dates -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Gold:
-    """The reference: three tables, keyed by customer and as-of date, and the scale of each column."""
+    """Three tables, keyed by customer and as-of date, and the scale of each column."""
 
     observations: Frame
     customer_360: Frame
@@ -811,7 +822,9 @@ def _integers(series: pd.Series, unit: str, divisor: int) -> pd.Series:
     return numbers.mask(series.isna().to_numpy())
 
 
-def compute(raw: Path, dates: Iterable[pd.Timestamp], rules: Rules, seeds: Seeds | None = None) -> Gold:
+def compute(
+    raw: Path, dates: Iterable[pd.Timestamp], rules: Rules, seeds: Seeds | None = None
+) -> Gold:
     """The reference of `gold` for the as-of dates, from a folder of raw Parquet files."""
     seeds = seeds or read_seeds(PROJECT / "seeds")
     world = read_world(raw, rules)
@@ -836,11 +849,11 @@ def compute(raw: Path, dates: Iterable[pd.Timestamp], rules: Rules, seeds: Seeds
     return Gold(tables[0], tables[1], tables[2], scales)
 
 
-# ---- the other side ----------------------------------------------------------------------------------------------
+# ---- the other side ------------------------------------------------------------------------------
 
 
 def read_gold(connection: Any, relation: str) -> tuple[Frame, dict[str, int]]:
-    """Read a relation of the warehouse as plain columns (see the module's first words) and their scales."""
+    """Read a relation as plain columns (see the module's first words) and their scales."""
     described = connection.execute(f"describe {relation}").fetchall()
     select, scales = [], {}
     for name, data_type, *_ in described:
@@ -881,7 +894,7 @@ class Comparison:
 def compare(
     expected: Frame, actual: Frame, scales: Mapping[str, int], actual_scales: Mapping[str, int]
 ) -> Comparison:
-    """Compare every cell by customer and as-of date; a column or a row of one side alone differs."""
+    """Compare every cell; a column or a row that only one side has differs."""
     keys = ["as_of_date", "customer_id"]
     differences: dict[str, int] = {}
     lines: list[str] = []

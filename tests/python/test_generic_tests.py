@@ -109,6 +109,7 @@ def recency(days_since_last_login: str) -> str:
 
 KEY = {"columns": ["a", "b"]}
 VERSION = {"key": "k"}
+RANGE = {"column_name": "a", "min": 0, "max": 5}
 CASES = [
     Case(
         "unique_key",
@@ -139,6 +140,11 @@ CASES = [
         1,
         KEY,
     ),
+    Case("in_range", "both ends belong to it", "select 0 as a union all select 5", 0, RANGE),
+    Case("in_range", "null", "select cast(null as integer) as a", 0, RANGE),
+    Case("in_range", "below and above", "select -1 as a union all select 6", 2, RANGE),
+    Case("in_range", "no upper end", "select 6 as a", 0, {"column_name": "a", "min": 0}),
+    Case("in_range", "no lower end", "select 6 as a", 1, {"column_name": "a", "max": 5}),
     Case("has_one_row", "one", "select 1 as a", 0),
     Case("has_one_row", "none", "select 1 as a where false", 1),
     Case("has_one_row", "two", "select 1 as a union all select 1", 1),

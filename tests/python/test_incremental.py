@@ -1,4 +1,4 @@
-"""Builds in steps end where one build ends, rebuild only what new rows touch, and leave the past alone."""
+"""Builds in steps end where one build ends, and rebuild only what new rows touch."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ BACK_DATED = pd.Timestamp("2024-03-15 12:00:00")
 
 
 def back_dated(raw: Path) -> None:
-    """Bring rows that claim to have been known on a day long past: facts, a correction, a conflict."""
+    """Bring rows that claim to have been known long ago: facts, a correction, a conflict."""
     activity = pq.read_table(raw / "activity" / "part1.parquet").to_pandas()
     old = activity[activity["known_at"] < BACK_DATED - pd.Timedelta(days=1)].dropna(
         subset=["activity_id", "customer_id"]
@@ -136,7 +136,6 @@ def back_dated(raw: Path) -> None:
     new = old.tail(40).assign(known_at=BACK_DATED)
     new["activity_id"] = "back" + new["activity_id"]
     # A fact that we knew later, and that now says to have been known earlier, with another value.
-    later = activity[activity["known_at"] > BACK_DATED + pd.Timedelta(days=1)].dropna()
     later = activity[
         (activity["known_at"] > BACK_DATED + pd.Timedelta(days=1))
         & (activity["occurred_at"] < BACK_DATED)
@@ -150,7 +149,7 @@ def back_dated(raw: Path) -> None:
 
 
 def one_more_day(raw: Path, newest: pd.Timestamp) -> None:
-    """Bring what became known on the next day: facts of that day, and one that is six weeks late."""
+    """Bring what became known on the next day: facts of that day, one of six weeks ago."""
     day = newest.floor("D") + pd.Timedelta(days=1)
     activity = pq.read_table(raw / "activity" / "part1.parquet").to_pandas()
     rows = activity.dropna(subset=["activity_id", "customer_id"]).tail(20)
@@ -217,9 +216,7 @@ def test_what_is_known_later_changes_no_known_label(story: Story) -> None:
     after, _ = story.cells["all"]["churn_labels"]
     keys = before.loc[before["is_label_available"], ["as_of_date", "customer_id"]]
     assert len(keys) > 100
-    comparison = reference.compare(
-        before.merge(keys), after.merge(keys), scales, scales
-    )
+    comparison = reference.compare(before.merge(keys), after.merge(keys), scales, scales)
     assert comparison.is_equal, comparison.report
 
 
