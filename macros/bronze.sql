@@ -24,9 +24,10 @@
         on_schema_change="append_new_columns",
     ) }}
     {%- set columns = holdfast.contract(entity).columns | map(attribute="name") | list -%}
+    {%- set missing = holdfast.missing_slices("deliveries:" ~ entity) -%}
 with slices as (
 
-    select * from {{ holdfast.slices_to_build("deliveries:" ~ entity) }} as to_build
+    select * from {{ holdfast.slices_to_build("deliveries:" ~ entity, missing) }} as to_build
 
 ),
 
@@ -41,6 +42,9 @@ repeats as (
 valid as (
 
     {{ holdfast.valid_rows(entity) }}
+    {%- if missing %}
+        and {{ holdfast.known_between(missing[0].slice, missing[-1].slice) }}
+    {%- endif %}
 
 ),
 
@@ -123,9 +127,11 @@ select * from kept
         value_fingerprint is distinct from first_value(value_fingerprint) over first_known as is_conflict,
         known_at,
         row_fingerprint,
-        row_text
+        row_text,
+        built_from
     from (
         select
+            slices.built_from,
             valid.record_key,
             valid.known_at,
             md5({{ holdfast.row_text(holdfast.named_in("valid", values)) }}) as value_fingerprint,
@@ -143,6 +149,8 @@ select * from kept
             having count(*) > 1
         ) as repeated
             on valid.record_key = repeated.record_key
+        inner join slices
+            on slices.slice = '{{ entity }}'
     ) as repeats
     window first_known as (
         partition by record_key
@@ -159,4 +167,11 @@ select * from kept
     {%- else -%}
         ''
     {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro known_between(first_date, last_date) -%}
+    {#- Said beside the join with the slices so that a reader of files can skip what lies outside. -#}
+    known_at >= cast('{{ first_date }}' as timestamp)
+    and known_at < cast({{ holdfast.add_days("cast('" ~ last_date ~ "' as date)", 1) }} as timestamp)
 {%- endmacro %}

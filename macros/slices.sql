@@ -1,5 +1,5 @@
 {#-
-    Tables built in slices. A slice is a known day of a ledger, an as-of date of gold, or a whole table. Every row
+    Tables built in slices. A slice is a known day, an as-of date, or all of an entity. Every row
     remembers in `built_from` what its slice was built from: the fingerprint of the arrivals it could see, the code of the
     model and of the models before it, and the settings. A build deletes the slices whose memory no longer agrees with the
     plan, and adds the missing ones; it touches no other. So incremental equals full, whatever the order of arrival.
@@ -28,6 +28,9 @@
     ] -%}
         {%- do parts.append(name ~ "=" ~ tojson(var(name))) -%}
     {%- endfor -%}
+    {%- for entity in holdfast.entities() -%}
+        {%- do parts.append(entity ~ "=" ~ tojson(holdfast.contract(entity))) -%}
+    {%- endfor -%}
     {#- dbt's checksum of a model is that of its own file, so the shared macros are rendered once more, on nothing. -#}
     {%- do parts.extend([
         holdfast.ratio("a", "b"), holdfast.row_text([{"name": "a", "data_type": "timestamp"}, {"name": "b", "data_type": "string"}]),
@@ -44,35 +47,92 @@
 {% macro slice_plan(plan) -%}
     {#- slice, built_from: what every slice of the model should be built from. -#}
     {%- set code = holdfast.code_fingerprint() -%}
-    {%- if plan == "as_of_dates" -%}
+    {%- set kind = plan.split(":")[0] -%}
+    {%- set entity = plan.split(":")[1] if ":" in plan else none -%}
+    {%- set text = dbt.type_string() -%}
+    {%- if kind == "as_of_dates" -%}
         select as_of_date as slice, md5(visible_fingerprint || '{{ code }}') as built_from
         from {{ ref("gold_as_of_dates") }}
-    {%- elif plan == "label_dates" -%}
+    {%- elif kind == "label_dates" -%}
         select as_of_date as slice, md5(label_fingerprint || '{{ code }}') as built_from
         from {{ ref("gold_as_of_dates") }}
-    {%- elif plan.startswith("known_dates:") -%}
+    {%- elif kind == "known_dates" -%}
         select known_date as slice, md5(fingerprint || '{{ code }}') as built_from
         from {{ ref("silver_arrivals") }}
-        where entity = '{{ plan.split(":")[1] }}'
-    {%- elif plan.startswith("whole:") -%}
-        select '{{ plan.split(":")[1] }}' as slice, md5(cast(coalesce(sum({{ holdfast.hash_number("md5(cast(known_date as " ~ dbt.type_string() ~ ") || fingerprint)") }}), 0) as {{ dbt.type_string() }}) || '{{ code }}') as built_from
+        where entity = '{{ entity }}'
+    {%- elif kind == "whole" -%}
+        select entity as slice, md5({{ holdfast.sum_of_days("fingerprint") }} || '{{ code }}') as built_from
         from {{ ref("silver_arrivals") }}
-        where entity = '{{ plan.split(":")[1] }}'
-    {%- elif plan.startswith("deliveries:") -%}
-        select known_date as slice, {{ holdfast.fingerprint_of("row_count", "hash_sum") }} as built_from
+        where entity = '{{ entity }}'
+        group by entity
+    {%- elif kind == "deliveries" -%}
+        select known_date as slice, md5({{ holdfast.fingerprint_of("row_count", "hash_sum") }} || '{{ code }}') as built_from
         from {{ ref("bronze_deliveries") }}
-        where entity = '{{ plan.split(":")[1] }}'
+        where entity = '{{ entity }}'
+            and row_count > 0
+    {%- elif kind == "inputs" -%}
+        select entity as slice, md5({{ holdfast.sum_of_days("digest") }} || '{{ code }}') as built_from
+        from {{ ref("bronze_digests") }}
+        group by entity
+    {%- elif kind == "input_days" -%}
+        select
+            digests.entity || ' ' || cast(digests.known_date as {{ text }}) as slice,
+            md5(digests.digest || coalesce(cast(repeats.hash_sum as {{ text }}), '') || '{{ code }}') as built_from
+        from {{ ref("bronze_digests") }} as digests
+        left join (
+            select entity, cast(known_at as date) as known_date, sum({{ holdfast.hash_number("row_fingerprint") }}) as hash_sum
+            from {{ ref("bronze_repeats") }}
+            where occurrence > 1
+            group by entity, cast(known_at as date)
+        ) as repeats
+            on digests.entity = repeats.entity
+            and digests.known_date = repeats.known_date
+        where digests.known_date is not null
     {%- else -%}
         {{ exceptions.raise_compiler_error(
-            "slice_plan is as_of_dates, label_dates, known_dates:<entity>, deliveries:<entity> or whole:<entity>; got '" ~ plan ~ "'."
+            "slice_plan is as_of_dates, label_dates, inputs, input_days, deliveries:<entity>, known_dates:<entity> or "
+            ~ "whole:<entity>; got '" ~ plan ~ "'."
         ) }}
     {%- endif -%}
 {%- endmacro %}
 
 
-{% macro slices_to_build(plan="as_of_dates") -%}
+{% macro sum_of_days(fingerprint) -%}
+    cast(sum({{ holdfast.hash_number("md5(coalesce(cast(known_date as " ~ dbt.type_string() ~ "), '') || " ~ fingerprint ~ ")") }}) as {{ dbt.type_string() }})
+{%- endmacro %}
+
+
+{% macro missing_slices(plan="as_of_dates") -%}
+    {#-
+        The slices that are missing or stale, as a list of {slice, built_from}; none where all have to be built, or too many
+        to be named. Named in the query, they let the engine skip what they don't touch, and all of it when there are none.
+    -#}
+    {%- if not execute or not is_incremental() -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set missing = run_query(
+        "select cast(plan.slice as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || plan.built_from as built_from from ("
+        ~ holdfast.slice_plan(plan) ~ ") as plan left join (select distinct " ~ config.get("slice_column")
+        ~ " as slice, built_from from " ~ this ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
+        ~ " where built.slice is null order by 1"
+    ).rows -%}
+    {%- if missing | length > 100 -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set slices = [] -%}
+    {%- for row in missing -%}
+        {%- do slices.append({"slice": row[0] | string, "built_from": row[1][4:]}) -%}
+    {%- endfor -%}
+    {{ return(slices) }}
+{%- endmacro %}
+
+
+{% macro slices_to_build(plan="as_of_dates", missing=false) -%}
     {#- The slices that are missing or stale, as a subquery of slice and built_from; all of them in a full build. -#}
+    {%- set missing = holdfast.missing_slices(plan) if missing is false else missing -%}
+    {%- set slice_type = "date" if plan.split(":")[0] in ["as_of_dates", "label_dates", "known_dates", "deliveries"] else dbt.type_string() -%}
     (
+        {%- if missing is none %}
         select plan.slice, plan.built_from
         from (
             {{ holdfast.slice_plan(plan) }}
@@ -86,6 +146,14 @@
             and plan.built_from = built.built_from
         where built.slice is null
         {%- endif %}
+        {%- else %}
+        {%- for slice in missing %}
+        select cast('{{ slice.slice }}' as {{ slice_type }}) as slice, '{{ slice.built_from }}' as built_from
+        {{ "union all" if not loop.last }}
+        {%- else %}
+        select cast(null as {{ slice_type }}) as slice, '' as built_from where false
+        {%- endfor %}
+        {%- endif %}
     )
 {%- endmacro %}
 
@@ -95,18 +163,50 @@
     {%- set target = arguments["target_relation"] -%}
     {%- set columns = arguments["dest_columns"] | map(attribute="quoted") | join(", ") -%}
     {%- set slice_column = config.get("slice_column") -%}
+    {%- set plan = holdfast.slice_plan(config.get("slice_plan")) -%}
     {%- set built = run_query("select count(distinct " ~ slice_column ~ ") from " ~ arguments["temp_relation"]).columns[0].values()[0] -%}
-    {%- if built > 0 -%}
-        {%- do log(this.schema ~ "." ~ this.identifier ~ ": " ~ built ~ " slices (" ~ slice_column ~ ") to build", info=true) -%}
+    {%- set stale = run_query(
+        "select count(*) from (select distinct " ~ slice_column ~ " as slice, built_from from " ~ target ~ ") as built left join ("
+        ~ plan ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from where plan.slice is null"
+    ).columns[0].values()[0] -%}
+    {%- if built > 0 or stale > 0 -%}
+        {%- do log(
+            this.schema ~ "." ~ this.identifier ~ ": " ~ built ~ " slices built, " ~ stale ~ " stale ones replaced or gone", info=true
+        ) -%}
     {%- endif -%}
+    {%- if stale > 0 %}
     delete from {{ target }}
     where not exists (
         select 1 from (
-            {{ holdfast.slice_plan(config.get("slice_plan")) }}
+            {{ plan }}
         ) as plan
         where plan.slice = {{ slice_column }}
             and plan.built_from = {{ target }}.built_from
     );
+    {%- endif %}
     insert into {{ target }} ({{ columns }})
     select {{ columns }} from {{ arguments["temp_relation"] }}
+{%- endmacro %}
+
+
+{% macro entities_in(missing) -%}
+    {#- The entities that a list of missing slices names; all where it names none. -#}
+    {%- if not missing -%}
+        {{ return(holdfast.entities()) }}
+    {%- endif -%}
+    {%- set named = [] -%}
+    {%- for slice in missing if slice.slice.split(" ")[0] not in named -%}
+        {%- do named.append(slice.slice.split(" ")[0]) -%}
+    {%- endfor -%}
+    {{ return(named) }}
+{%- endmacro %}
+
+
+{% macro days_in(missing, entity) -%}
+    {#- The known days that a list of missing slices names for an entity, in order. -#}
+    {%- set days = [] -%}
+    {%- for slice in missing or [] if slice.slice.split(" ")[0] == entity and " " in slice.slice -%}
+        {%- do days.append(slice.slice.split(" ")[1]) -%}
+    {%- endfor -%}
+    {{ return(days | sort) }}
 {%- endmacro %}

@@ -76,7 +76,7 @@ class Sigmoid:
     def probability(self, score: Floats) -> Floats:
         """Return probabilities in (0, 1), never falling with the score."""
         probability = expit(self.slope * self._standard(score) + self.intercept)
-        return np.clip(probability, self._margin, 1 - self._margin)
+        return np.asarray(np.clip(probability, self._margin, 1 - self._margin))
 
     def _standard(self, score: Floats) -> Floats:
         return (score - self._middle) / self._spread

@@ -133,10 +133,13 @@ _RECORD_DAYS = ("train_from", "train_to", "test_from", "test_to")
 
 
 def is_written(warehouse: Warehouse, version: RegisteredVersion) -> bool:
-    """Return whether the warehouse tells of a version; its row is written last of all."""
+    """Return whether the warehouse tells of this very version; its row is written last of all.
+
+    The run tells it from a version of the same number in a registry that was removed since.
+    """
     found = warehouse.query(
-        "select 1 from ml.model_versions where model_name = ? and model_version = ?",
-        [version.model_name, version.model_version],
+        "select 1 from ml.model_versions where model_name = ? and model_version = ? and run_id = ?",
+        [version.model_name, version.model_version, version.run_id],
     )
     return bool(found.num_rows)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,21 @@ def append_alias_change(warehouse: Warehouse, row: Mapping[str, object]) -> None
     )
 
 
-def has_alias_change(warehouse: Warehouse, model_name: str, alias: str, to_version: int) -> bool:
-    """Return whether `ml.alias_history` tells that the alias once came to this version."""
+def has_alias_change(
+    warehouse: Warehouse, model_name: str, alias: str, to_version: int, *, since: datetime
+) -> bool:
+    """Return whether `ml.alias_history` tells that the alias came to this version.
+
+    Parameters
+    ----------
+    since
+        When the version was trained: a change before that was to another version of this number,
+        in a registry that was removed.
+    """
     found = warehouse.query(
-        "select 1 from ml.alias_history where model_name = ? and alias = ? and to_version = ? "
-        "limit 1",
-        [model_name, alias, to_version],
+        "select 1 from ml.alias_history "
+        "where model_name = ? and alias = ? and to_version = ? and changed_at >= ? limit 1",
+        [model_name, alias, to_version, since],
     )
     return bool(found.num_rows)
 

@@ -15,6 +15,7 @@ from ml import checks, explain, matrix
 from ml.errors import ContractError, DataError
 from ml.estimators import ChurnModel
 from ml.progress import Progress, silent
+from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.train import keep_report, require_champion
@@ -59,6 +60,7 @@ class _Slice:
 
     as_of_date: date
     version: RegisteredVersion
+    trained_at: datetime
     features_hash: str
     gold_fingerprint: str
     rows: int
@@ -105,9 +107,10 @@ def score(
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     version = require_champion(store, settings.train.model_name)
     model = store.load_model(version)
+    trained_at = TrainingRecord.from_dict(store.load_record(version)).trained_at
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, version, model, as_of)
+        wanted = _slice(warehouse, version, trained_at, model, as_of)
         there = _existing(warehouse, wanted, model, settings.score.reasons)
         if there is not None:
             return there
@@ -144,14 +147,19 @@ def is_current(settings: Settings, *, as_of: date | None = None) -> bool:
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     version = require_champion(store, settings.train.model_name)
     model = store.load_model(version)
+    trained_at = TrainingRecord.from_dict(store.load_record(version)).trained_at
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, version, model, as_of)
+        wanted = _slice(warehouse, version, trained_at, model, as_of)
         return _existing(warehouse, wanted, model, settings.score.reasons) is not None
 
 
 def _slice(
-    warehouse: Warehouse, version: RegisteredVersion, model: ChurnModel, as_of: date | None
+    warehouse: Warehouse,
+    version: RegisteredVersion,
+    trained_at: datetime,
+    model: ChurnModel,
+    as_of: date | None,
 ) -> _Slice:
     found = warehouse.query(
         f"select as_of_date, count(*) as customers from {_SOURCE} group by as_of_date"
@@ -182,7 +190,12 @@ def _slice(
             "Build gold again: `dbt build --select gold_fingerprints`."
         )
     return _Slice(
-        day, version, model.features_hash, str(fingerprint[0]["fingerprint"]), customers[day]
+        as_of_date=day,
+        version=version,
+        trained_at=trained_at,
+        features_hash=model.features_hash,
+        gold_fingerprint=str(fingerprint[0]["fingerprint"]),
+        rows=customers[day],
     )
 
 
@@ -194,7 +207,8 @@ def _existing(
     condition = "where as_of_date = ? and model_name = ? and model_version = ?"
     found = warehouse.query(
         "select features_hash, gold_fingerprint, min(run_id) as run_id, count(*) as rows, "
-        f"avg(churn_probability) as mean_probability from ml.predictions {condition} "
+        "min(scored_at) as scored_at, avg(churn_probability) as mean_probability "
+        f"from ml.predictions {condition} "
         "group by features_hash, gold_fingerprint",
         keys,
     ).to_pylist()
@@ -203,6 +217,8 @@ def _existing(
         for row in found
         if (row["features_hash"], row["gold_fingerprint"], row["rows"])
         == (wanted.features_hash, wanted.gold_fingerprint, wanted.rows)
+        # What is older than the version is of another of its number, in a registry since removed.
+        and row["scored_at"] >= wanted.trained_at
     ]
     if len(found) != 1 or not same:
         return None

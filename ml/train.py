@@ -573,7 +573,7 @@ def _settle(
     decision = record.decision
     with Warehouse.open(settings.warehouse_path) as warehouse:
         write_record(warehouse, version, record)
-        if not decision.promotes or _has_served(warehouse, version):
+        if not decision.promotes or _has_served(warehouse, version, record):
             return
         serves = store.champion(version.model_name)
         if (None if serves is None else serves.model_version) == decision.from_version:
@@ -599,11 +599,17 @@ def _settle(
 def _is_settled(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> bool:
     if not is_written(warehouse, version):
         return False
-    return not record.decision.promotes or _has_served(warehouse, version)
+    return not record.decision.promotes or _has_served(warehouse, version, record)
 
 
-def _has_served(warehouse: Warehouse, version: RegisteredVersion) -> bool:
-    return registry.has_alias_change(warehouse, version.model_name, CHAMPION, version.model_version)
+def _has_served(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> bool:
+    return registry.has_alias_change(
+        warehouse,
+        version.model_name,
+        CHAMPION,
+        version.model_version,
+        since=record.trained_at,
+    )
 
 
 def _result(
@@ -626,6 +632,8 @@ def _verdict(decision: Decision, *, is_champion: bool) -> str:
         return f"The model serves as champion: {decision.why}."
     if not decision.is_publishable:
         return f"The model is not published: {decision.why} ({decision.evidence})."
+    if decision.promotes:
+        return "The model served as champion; another version has taken its place since."
     return f"The champion stays: {decision.why} ({decision.evidence})."
 
 

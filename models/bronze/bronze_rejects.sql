@@ -1,15 +1,28 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='slices',
+    slice_column="entity",
+    slice_plan='inputs',
+    on_schema_change='append_new_columns',
+) }}
 
-with conflicts as (
+{% set missing = holdfast.missing_slices('inputs') -%}
+with slices as (
+
+    select * from {{ holdfast.slices_to_build('inputs', missing) }} as to_build
+
+),
+
+conflicts as (
 
     select * from {{ ref('bronze_repeats') }}
     where is_conflict
 
 ),
 
-rejects as (
+broken as (
 
-    {% for entity in holdfast.entities() -%}
+    {% for entity in holdfast.entities_in(missing) -%}
     select
         cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
         {{ holdfast.contract(entity).key }} as record_key,
@@ -27,6 +40,21 @@ rejects as (
         known_at,
         row_text
     from conflicts
+
+),
+
+rejects as (
+
+    select
+        broken.entity,
+        broken.record_key,
+        broken.reason,
+        broken.known_at,
+        broken.row_text,
+        slices.built_from
+    from broken
+    inner join slices
+        on broken.entity = slices.slice
 
 )
 

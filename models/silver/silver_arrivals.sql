@@ -1,6 +1,7 @@
 with deliveries as (
 
     select * from {{ ref('bronze_deliveries') }}
+    where row_count > 0
 
 ),
 

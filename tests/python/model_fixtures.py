@@ -124,9 +124,7 @@ def build_company(
     return Company(settings)
 
 
-def _rows(
-    rng: np.random.Generator, customers: int, months: int, signal: float
-) -> pd.DataFrame:
+def _rows(rng: np.random.Generator, customers: int, months: int, signal: float) -> pd.DataFrame:
     dates = [date(2023 + (month // 12), month % 12 + 1, 1) for month in range(months)]
     is_mature = rng.random(customers) < 0.6
     habit = rng.normal(size=customers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import reference
 from reference import Rules
-from test_reference import NO_LIMIT, build_gold, hostile
+from test_reference import NO_LIMIT, build_gold, hostile, run_gold
 
 from ml.simulate import simulate
 
@@ -90,7 +90,7 @@ def gold(warehouse: Path, name: str) -> tuple[pd.DataFrame, dict[str, int]]:
         return reference.read_gold(connection, f"gold.{name}")
 
 
-def rebuilt(notes: list[str]) -> dict[str, int]:
+def rebuilt(notes: Iterable[str]) -> dict[str, int]:
     """How many slices each relation says it built."""
     found = (re.match(r"(\S+): (\d+) slices", note) for note in notes)
     return {match.group(1): int(match.group(2)) for match in found if match}
@@ -105,18 +105,17 @@ class Story:
     """One warehouse, built again and again; what each step left behind."""
 
     def __init__(self, folder: Path) -> None:
-        self.local = folder / "steps"
-        self.raw = self.local / "raw"
-        self.warehouse = self.local / "warehouse.duckdb"
-        self.notes: dict[str, list[str]] = {}
+        self.folder = folder / "steps"
+        self.raw = self.folder / "local" / "raw"
+        self.warehouse = self.folder / "local" / "warehouse.duckdb"
+        self.notes: dict[str, tuple[str, ...]] = {}
         self.slices: dict[str, dict[str, Slices]] = {}
         self.cells: dict[str, dict[str, tuple[pd.DataFrame, dict[str, int]]]] = {}
 
     def build(self, step: str, known_until: str | None = None) -> None:
         """Build, and keep what gold holds."""
-        self.notes[step] = build_gold(
-            self.local, Rules(known_until=known_until), reject_ratio_max=NO_LIMIT
-        )
+        rules = Rules(known_until=known_until)
+        _, self.notes[step] = run_gold(self.folder, rules, reject_ratio_max=NO_LIMIT)
         names = ("observations", "customer_360", "churn_labels")
         self.slices[step] = {name: memory(self.warehouse, f"gold.{name}") for name in names}
         self.cells[step] = {name: gold(self.warehouse, name) for name in names}
@@ -186,17 +185,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_steps_end_where_one_build_ends(story: Story, tmp_path: Path) -> None:
-    raw_files(story.raw, tmp_path / "raw")
-    build_gold(tmp_path, Rules(), reject_ratio_max=NO_LIMIT)
-    assert differences(story.warehouse, tmp_path / "warehouse.duckdb") == {}
-    (tmp_path / "raw" / "touches.parquet").unlink()
-    pq.write_table(
-        pq.read_table(story.raw / "touches" / "part1.parquet").slice(50),
-        tmp_path / "raw" / "touches.parquet",
-    )
+    raw = tmp_path / "local" / "raw"
+    raw_files(story.raw, raw)
+    once = build_gold(tmp_path, Rules(), reject_ratio_max=NO_LIMIT)
+    assert differences(story.warehouse, once.warehouse_path) == {}
     # The comparison can fail: fifty touches less are seen at once.
+    touches = pq.read_table(raw / "touches.parquet")
+    pq.write_table(touches.slice(50), raw / "touches.parquet")
     build_gold(tmp_path, Rules(), reject_ratio_max=NO_LIMIT)
-    found = differences(story.warehouse, tmp_path / "warehouse.duckdb")
+    found = differences(story.warehouse, once.warehouse_path)
     assert {"silver.touches_versions", "gold.fingerprints"} <= set(found)
 
 
@@ -267,6 +264,6 @@ def test_parts_in_any_order_end_where_one_build_ends(tmp_path: Path) -> None:
             )
             pq.write_table(rows.drop_columns("part"), told.raw / entity / f"part{part}.parquet")
         told.build(part, known_until)
-    raw_files(told.raw, tmp_path / "once" / "raw")
-    build_gold(tmp_path / "once", Rules(), reject_ratio_max=NO_LIMIT)
-    assert differences(told.warehouse, tmp_path / "once" / "warehouse.duckdb") == {}
+    raw_files(told.raw, tmp_path / "once" / "local" / "raw")
+    once = build_gold(tmp_path / "once", Rules(), reject_ratio_max=NO_LIMIT)
+    assert differences(told.warehouse, once.warehouse_path) == {}

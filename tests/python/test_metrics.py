@@ -62,9 +62,7 @@ def test_no_metric_depends_on_the_order_of_rows(rows, seed):
     )
     forecast = Forecast(score, score / 5)
     order = np.random.default_rng(seed).permutation(target.size)
-    mixed = Outcomes(
-        *(getattr(outcomes, name)[order] for name in outcomes.__dataclass_fields__)
-    )
+    mixed = Outcomes(*(getattr(outcomes, name)[order] for name in outcomes.__dataclass_fields__))
     before = metrics.measure(outcomes, forecast, 0.3)
     after = metrics.measure(mixed, Forecast(score[order], score[order] / 5), 0.3)
     for metric in METRICS:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,66 +15,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import reference
+from conftest import Demo, settings_in
 from reference import Rules
 
-from ml.simulate import simulate
+from ml.dbt import run_dbt
+from ml.settings import Settings
 
 MICROSECOND = pd.Timedelta(microseconds=1)
 TABLES = ("observations", "customer_360", "churn_labels")
 
 
-def build_gold(local: Path, rules: Rules, **more: Any) -> list[str]:
-    """Run seeds and models up to gold in `local`; return the notes of the models that were run."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    given = {
-        "churn_definition": rules.churn_definition,
-        "inactivity_days": rules.inactivity_days,
-        "grace_days": rules.grace_days,
-        "label_delay_days": rules.label_delay_days,
-        "login_actions": list(rules.login_actions),
-        **({"known_until": rules.known_until} if rules.known_until else {}),
-        **more,
-    }
-    notes: list[str] = []
-
-    def listen(event: Any) -> None:
-        if event.info.name == "JinjaLogInfo":
-            notes.append(event.info.msg)
-
-    before = os.environ.get("HOLDFAST_LOCAL")
-    os.environ["HOLDFAST_LOCAL"] = str(local)
-    project = str(reference.PROJECT)
-    arguments = [
-        "build", "--select", "+path:models/gold", "--resource-type", "seed",
-        "--resource-type", "model", "--project-dir", project, "--profiles-dir", project,
-        "--target-path", str(local / "target"), "--log-path", str(local / "logs"),
-        "--log-level", "none", "--no-print", "--vars", json.dumps(given),
-    ]  # fmt: skip
-    try:
-        outcome = dbtRunner(callbacks=[listen]).invoke(arguments)
-    finally:
-        if DuckDBConnectionManager._ENV is not None:
-            DuckDBConnectionManager._ENV.close()
-        DuckDBConnectionManager.close_all_connections()
-        if before is None:
-            os.environ.pop("HOLDFAST_LOCAL")
-        else:
-            os.environ["HOLDFAST_LOCAL"] = before
-    failed = [
-        f"{result.node.name}: {result.message}"
-        for result in getattr(outcome.result, "results", None) or []
-        if str(result.status) not in ("success", "pass")
-    ]
-    assert outcome.success, "\n".join(failed) or outcome.exception
-    return notes
+def build_gold(folder: Path, rules: Rules, **more: object) -> Settings:
+    """Run seeds and models up to gold on `folder`/local/raw; return where everything lies."""
+    return run_gold(folder, rules, **more)[0]
 
 
-def assert_agrees(warehouse: Path, raw: Path, rules: Rules) -> int:
+def run_gold(folder: Path, rules: Rules, **more: object) -> tuple[Settings, tuple[str, ...]]:
+    """Build gold, and return also what the models noted while they ran."""
+    given = {**asdict(rules), **more}
+    del given["windows"]
+    settings = settings_in(folder, **given)
+    kinds = ["--resource-type", "seed", "--resource-type", "model"]
+    result = run_dbt(settings, ["build", "--select", "+path:models/gold", *kinds])
+    return settings, result.notes
+
+
+def assert_agrees(settings: Settings, rules: Rules) -> int:
     """Compare every cell of the three tables; return how many."""
-    connection = duckdb.connect(str(warehouse), read_only=True)
-    with connection:
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         dates = [
             pd.Timestamp(date)
             for (date,) in connection.execute(
@@ -84,7 +50,7 @@ def assert_agrees(warehouse: Path, raw: Path, rules: Rules) -> int:
             ).fetchall()
         ]
         actual = {name: reference.read_gold(connection, f"gold.{name}") for name in TABLES}
-    expected = reference.compute(raw, dates, rules)
+    expected = reference.compute(settings.raw_dir, dates, rules)
     cells, reports = 0, []
     for name in TABLES:
         table, scales = actual[name]
@@ -102,7 +68,8 @@ def assert_agrees(warehouse: Path, raw: Path, rules: Rules) -> int:
 DATES = tuple(pd.date_range("2024-03-01", "2025-03-01", freq="MS"))
 SPANS = (0, 1, 7, 14, 21, 28, 30, 31, 60, 61, 90, 120, 180, 181, 365)
 WORDS = (
-    "terrible", "great", "cancel", "leaving", "bug", "crash", "invoice", "how", "refund", "nothing",
+    "terrible", "great", "cancel", "leaving", "furious", "upset", "praise",
+    "nice", "bug", "crash", "invoice", "how", "refund", "nothing",
     "thanks", "angry", "the", "slow", "complaint", "love", "VAT", "Question:", "it's", "unusable!",
 )  # fmt: skip
 
@@ -238,8 +205,13 @@ def _hostile_subscriptions(world: Hostile, customer: str, grace_days: int) -> No
     def plan() -> str | None:
         return one("basic", "pro", "pro", None)
 
+    def near(*days: int) -> pd.Timestamp:
+        """Pick a moment so many days after an as-of date, or a microsecond beside it."""
+        beside = one(-1, 0, 0, 1) * MICROSECOND
+        return one(*DATES) + pd.Timedelta(days=one(*days)) + beside
+
     def maybe() -> pd.Timestamp | None:
-        return one(None, world.moment())
+        return one(None, world.moment(), near(0, 60, 60, 61))
 
     start = world.moment()
     for number in range(world.chance.randrange(1, 5)):
@@ -258,7 +230,9 @@ def _hostile_subscriptions(world: Hostile, customer: str, grace_days: int) -> No
             "ended_at": None,
             "end_reason": None,
         }
-        stop = max(world.moment(), start + one(-1, 0, 1) * MICROSECOND)
+        # At an as-of date and at the ends of both horizons, where churn starts and stops to count.
+        stop = one(world.moment(), near(0, 0, 30, 90))
+        stop = max(stop, start + one(-1, 0, 1) * MICROSECOND)
 
         def stopped(stop: pd.Timestamp = stop) -> pd.Timestamp | None:
             return one(stop, stop, None)
@@ -298,11 +272,11 @@ def _hostile_activity(world: Hostile, customer: str) -> None:
 
 def _hostile_tickets(world: Hostile, customer: str) -> None:
     one = world.one
-    for number in range(world.chance.randrange(8)):
+    for number in range(world.chance.randrange(16)):
         opened = world.moment()
 
         def text() -> str | None:
-            return one(None, "", " ".join(world.chance.choices(WORDS, k=world.one(1, 3, 7))))
+            return one(None, "", " ".join(world.chance.choices(WORDS, k=world.one(1, 2, 2, 7))))
 
         def after(opened: pd.Timestamp = opened) -> pd.Timestamp | None:
             return one(None, world.later(opened), opened, opened + pd.Timedelta(days=40))
@@ -420,37 +394,38 @@ def _hostile_touches(world: Hostile, customer: str) -> None:
 # ---- the claims ----------------------------------------------------------------------------------
 
 
-def test_gold_of_the_demo_company_agrees(tmp_path: Path) -> None:
-    simulate(customers=400, months=14, seed=11, out=tmp_path / "raw")
-    build_gold(tmp_path, Rules())
-    assert_agrees(tmp_path / "warehouse.duckdb", tmp_path / "raw", Rules())
+def test_gold_of_the_demo_company_agrees(demo: Demo) -> None:
+    assert_agrees(demo.settings, Rules())
 
 
 @pytest.mark.parametrize(
-    ("rules", "cadence"),
+    ("rules", "cadence", "customers"),
     [
-        (Rules(), "month"),
-        (Rules(grace_days=10, label_delay_days=5, login_actions=("login", "sso")), "week"),
-        (Rules(churn_definition="inactivity", inactivity_days=60), "month"),
+        (Rules(), "month", 120),
+        (Rules(grace_days=10, label_delay_days=5, login_actions=("login", "sso")), "week", 50),
+        (Rules(churn_definition="inactivity", inactivity_days=60), "month", 120),
     ],
     ids=["subscription", "short grace and weeks", "inactivity"],
 )
-def test_gold_of_rows_on_every_edge_agrees(tmp_path: Path, rules: Rules, cadence: str) -> None:
-    hostile(tmp_path / "raw", seed=5, customers=150, grace_days=rules.grace_days)
-    build_gold(tmp_path, rules, cadence=cadence, reject_ratio_max=NO_LIMIT)
-    assert_agrees(tmp_path / "warehouse.duckdb", tmp_path / "raw", rules)
+def test_gold_of_rows_on_every_edge_agrees(
+    tmp_path: Path, rules: Rules, cadence: str, customers: int
+) -> None:
+    raw = tmp_path / "local" / "raw"
+    hostile(raw, seed=5, customers=customers, grace_days=rules.grace_days)
+    settings = build_gold(tmp_path, rules, cadence=cadence, reject_ratio_max=NO_LIMIT)
+    assert_agrees(settings, rules)
 
 
 def test_known_until_gives_the_cells_of_that_past(tmp_path: Path) -> None:
     rules = Rules(known_until="2024-10-01")
-    hostile(tmp_path / "raw", seed=6, customers=60, grace_days=30)
-    build_gold(tmp_path, rules, reject_ratio_max=NO_LIMIT)
-    assert_agrees(tmp_path / "warehouse.duckdb", tmp_path / "raw", rules)
-    # What was known by then is all that a build without the cut may use for these dates.
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+    hostile(tmp_path / "local" / "raw", seed=6, customers=60, grace_days=30)
+    settings = build_gold(tmp_path, rules, reject_ratio_max=NO_LIMIT)
+    assert_agrees(settings, rules)
+    # The reference of all rows, uncut, holds the same cells at these dates.
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         table, scales = reference.read_gold(connection, "gold.customer_360")
     dates = [pd.Timestamp(moment, unit="us") for moment in sorted(set(table["as_of_date"]))]
-    uncut = reference.compute(tmp_path / "raw", dates, replace(rules, known_until=None))
+    uncut = reference.compute(settings.raw_dir, dates, replace(rules, known_until=None))
     comparison = reference.compare(uncut.customer_360, table, uncut.scales, scales)
     assert comparison.is_equal, comparison.report
 

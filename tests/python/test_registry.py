@@ -153,10 +153,17 @@ def test_versions_and_alias_changes_reach_the_warehouse(tmp_path):
         registry.write_model_version(warehouse, row)
         registry.write_model_version(warehouse, {**row, "run_id": "two"})
         registry.write_model_version(warehouse, {**row, "model_version": 2})
-        assert not registry.has_alias_change(warehouse, "churn", "champion", 1)
+
+        def has_changed(to_version, since=datetime(2023, 12, 31)):
+            return registry.has_alias_change(
+                warehouse, "churn", "champion", to_version, since=since
+            )
+
+        assert not has_changed(1)
         registry.append_alias_change(warehouse, change)
-        assert registry.has_alias_change(warehouse, "churn", "champion", 1)
-        assert not registry.has_alias_change(warehouse, "churn", "champion", 2)
+        assert has_changed(1)
+        assert not has_changed(2)
+        assert not has_changed(1, since=datetime(2024, 1, 2))
     found = company.sql("select model_version, run_id from ml.model_versions order by 1")
     assert found == [(1, "two"), (2, "one")]
 

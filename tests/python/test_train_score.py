@@ -1,13 +1,15 @@
 """Training and scoring from end to end, on a small company with a warehouse of its own."""
 
 import json
+import shutil
 from datetime import date, datetime
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from model_fixtures import build_company, manifest
+from model_fixtures import blank_store, build_company, manifest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ml import explain, matrix
@@ -16,6 +18,7 @@ from ml import train as training
 from ml.errors import ContractError, DataError, HoldfastError
 from ml.registry import Registry
 from ml.splits import customer_share
+from ml.warehouse import Warehouse
 
 ML_TABLES = (
     "predictions",
@@ -38,7 +41,9 @@ def champion_model(company):
 
 
 def ml_state(company):
-    return {table: sorted(map(repr, company.sql(f"select * from ml.{table}"))) for table in ML_TABLES}
+    return {
+        table: sorted(map(repr, company.sql(f"select * from ml.{table}"))) for table in ML_TABLES
+    }
 
 
 def nothing_written(company, *, but=()):
@@ -47,8 +52,6 @@ def nothing_written(company, *, but=()):
 
 def frame_of(company, where="true"):
     model = champion_model(company)
-    import duckdb
-
     with duckdb.connect(str(company.settings.warehouse_path), read_only=True) as connection:
         rows = connection.sql(
             f"select * from gold.customer_360 where {where} order by as_of_date, customer_id"
@@ -185,9 +188,9 @@ def test_the_warehouse_tells_of_the_version(company, trained):
             record.training_set_id,
         )
     ]
-    assert company.sql(
-        "select alias, from_version, to_version, why from ml.alias_history"
-    ) == [("champion", None, 1, "the first model that beats recency alone")]
+    assert company.sql("select alias, from_version, to_version, why from ml.alias_history") == [
+        ("champion", None, 1, "the first model that beats recency alone")
+    ]
     assert company.sql("select training_set_id, row_count from ml.training_sets") == [
         (record.training_set_id, record.train_rows + record.calibration_rows + record.test_rows)
     ]
@@ -213,9 +216,7 @@ def test_the_checks_results_are_kept(company, trained):
         "select distinct run_id, is_success from ml.check_results where suite = 'training_matrix'"
     )
     assert found == [(trained.run_id, True)]
-    report = json.loads(
-        (company.settings.reports_dir / "check_training_matrix.json").read_text()
-    )
+    report = json.loads((company.settings.reports_dir / "check_training_matrix.json").read_text())
     assert report["is_success"]
 
 
@@ -229,9 +230,7 @@ def test_label_rates_are_of_all_labelled_rows(company, trained):
         "select cohort, count(*), count(*) filter (where is_churn) from gold.training_set "
         "group by 1 order by 1"
     )
-    found = [
-        (each.cohort, each.observations, each.churned) for each in trained.record.label_rates
-    ]
+    found = [(each.cohort, each.observations, each.churned) for each in trained.record.label_rates]
     assert found == expected
     assert trained.record.label_rates[0].rate == pytest.approx(expected[0][2] / expected[0][1])
 
@@ -310,9 +309,7 @@ def test_predictions_carry_what_they_were_made_from(company, trained, scored):
     assert company.sql(
         "select distinct model_name, model_version, features_hash, gold_fingerprint, run_id "
         "from ml.predictions where as_of_date = '2023-12-01'"
-    ) == [
-        ("churn", 1, trained.record.features_hash, scored.gold_fingerprint, scored.run_id)
-    ]
+    ) == [("churn", 1, trained.record.features_hash, scored.gold_fingerprint, scored.run_id)]
     assert company.sql(
         "select fingerprint from gold.fingerprints where as_of_date = '2023-12-01'"
     ) == [(scored.gold_fingerprint,)]
@@ -418,8 +415,8 @@ def test_rows_known_too_late_reach_no_model(own):
     own.sql(
         f"update gold.churn_labels set is_churn = not is_churn where label_known_at > '{cutoff}'",
         "update gold.customer_360 set logins_30d = logins_30d + 50, mrr = mrr * 3 "
-        "where (customer_id, as_of_date) in ("
-        f"select (customer_id, as_of_date) from gold.churn_labels where label_known_at > '{cutoff}')",
+        "where (customer_id, as_of_date) in (select (customer_id, as_of_date) "
+        f"from gold.churn_labels where label_known_at > '{cutoff}')",
     )
     after = training.train(own.settings)
     assert after.is_new
@@ -451,8 +448,6 @@ def test_calibration_customers_fit_nothing(own):
 
 
 def _key(company):
-    from ml.warehouse import Warehouse
-
     with Warehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
         return training._plan(company.settings, warehouse).training_key
 
@@ -473,6 +468,20 @@ def test_a_training_cut_off_is_mended_by_the_next(own):
     state = ml_state(own)
     assert {name: state[name] for name in whole} == whole
     assert own.sql("select to_version from ml.alias_history") == [(first.model_version,)]
+
+
+def test_a_registry_that_was_removed_starts_anew(own):
+    training.train(own.settings)
+    first = scoring.score(own.settings)
+    shutil.rmtree(own.settings.artifact_root)
+    shutil.copy(blank_store(), own.settings.local_dir / "mlflow.db")
+    again = training.train(own.settings)
+    assert (again.is_new, again.model_version, again.is_champion) == (True, 1, True)
+    assert own.sql("select model_version, run_id from ml.model_versions") == [(1, again.run_id)]
+    second = scoring.score(own.settings)
+    assert second.is_new
+    assert own.sql("select distinct run_id from ml.predictions") == [(second.run_id,)]
+    assert second.run_id != first.run_id
 
 
 def test_a_failure_while_registering_leaves_nothing_behind(own, monkeypatch):
@@ -553,8 +562,6 @@ def broken(tmp_path_factory):
 
 
 def fails_with(company, message, *statements, error=DataError):
-    import shutil
-
     path = company.settings.warehouse_path
     kept = path.with_suffix(".kept")
     shutil.copy(path, kept)
@@ -679,9 +686,7 @@ def test_the_truth_is_reported_beside_the_model_and_never_used(tmp_path):
     pq.write_table(truth, company.settings.truth_dir / "monthly_churn.parquet")
     other = company.with_settings(train={"capacity_share": 0.11})
     record = training.train(other.settings).record
-    inside = [
-        record.test_from <= day <= record.test_to for _, day, _ in rows
-    ]
+    inside = [record.test_from <= day <= record.test_to for _, day, _ in rows]
     target = np.array([churned for *_, churned in rows], dtype=float)[inside]
     assert record.truth.observations == record.test_rows == sum(inside)
     assert record.truth.average_precision == pytest.approx(

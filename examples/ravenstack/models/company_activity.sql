@@ -3,8 +3,9 @@ with feature_usage as (
     select
         feature_usage.*,
         subscriptions.account_id,
-        -- Who used the feature stands in the subscription, which most rows are older than: the row cannot have been
-        -- known before there was one. Dated at the use itself, it would tell that the account is going to subscribe.
+        -- Who used the feature stands in the subscription, which most rows are older than: the row
+        -- cannot have been known before there was one. Dated at the use itself, it would tell that
+        -- the account is going to subscribe.
         greatest(feature_usage.usage_date, subscriptions.start_date) as known_on
     from {{ ref('raw_feature_usage') }} as feature_usage
     left join {{ ref('raw_subscriptions') }} as subscriptions

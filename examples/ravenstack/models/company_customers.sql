@@ -4,7 +4,8 @@ with accounts as (
 
 ),
 
--- `churn_flag`, plan, seats and trial of an account are as of the day of extraction: they tell the future
+-- `churn_flag`, plan, seats and trial of an account are as of the day of extraction: they may tell
+-- the future
 mapped as (
 
     {{ holdfast.map_input('customers', 'accounts', {

@@ -2,7 +2,8 @@ with tickets as (
 
     select
         *,
-        try_cast(submitted_at as timestamp) + to_minutes(try_cast(first_response_time_minutes as integer)) as first_response_at,
+        try_cast(submitted_at as timestamp)
+        + to_minutes(try_cast(first_response_time_minutes as integer)) as first_response_at,
         -- the flag has no time of its own; by the end it had happened
         case when try_cast(escalation_flag as boolean) then closed_at end as escalated_at,
         case when satisfaction_score is not null then closed_at end as csat_at

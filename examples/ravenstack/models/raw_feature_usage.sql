@@ -1,8 +1,9 @@
 with feature_usage as (
 
     select * from read_csv(
-        {{ raw_file('ravenstack/ravenstack_feature_usage.csv', "Kaggle, 'SaaS Subscription and Churn Analytics Dataset' (RavenStack) by River @ Rivalytics") }},
-        all_varchar = true, header = true
+        {{ raw_file('ravenstack/ravenstack_feature_usage.csv') }},
+        all_varchar = true,
+        header = true
     )
 
 )

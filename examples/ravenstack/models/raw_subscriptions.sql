@@ -1,8 +1,9 @@
 with subscriptions as (
 
     select * from read_csv(
-        {{ raw_file('ravenstack/ravenstack_subscriptions.csv', "Kaggle, 'SaaS Subscription and Churn Analytics Dataset' (RavenStack) by River @ Rivalytics") }},
-        all_varchar = true, header = true
+        {{ raw_file('ravenstack/ravenstack_subscriptions.csv') }},
+        all_varchar = true,
+        header = true
     )
 
 )

@@ -28,7 +28,9 @@ intake as (
         '{{ file }}' as file,
         (select count(*) from {{ ref('raw_' ~ file) }}) as rows_in,
         -- an unfolded row has several versions and is one row still
-        (select count(distinct {{ key }}) from {{ ref('holdfast', 'bronze_' ~ entity) }}) as rows_kept,
+        (
+            select count(distinct {{ key }}) from {{ ref('holdfast', 'bronze_' ~ entity) }}
+        ) as rows_kept,
         (select repeats from contract_intake where entity = '{{ entity }}') as repeats,
         (select rejects from contract_intake where entity = '{{ entity }}') as rejects,
         0 as set_aside

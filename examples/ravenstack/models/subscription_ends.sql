@@ -20,7 +20,7 @@ churn_events as (
 
 ),
 
--- An account's churn event ends the subscriptions that it had begun before that day and that were still open.
+-- An account's churn event ends the subscriptions that had begun before that day and were open.
 ended as (
 
     select
@@ -30,13 +30,18 @@ ended as (
         churn_events.reason_code,
         row_number() over (
             partition by subscriptions.subscription_id
-            order by churn_events.churn_date asc nulls last, churn_events.churn_event_id asc nulls last
+            order by
+                churn_events.churn_date asc nulls last,
+                churn_events.churn_event_id asc nulls last
         ) as event_number
     from subscriptions
     inner join churn_events
         on subscriptions.account_id = churn_events.account_id
         and subscriptions.start_date < churn_events.churn_date
-        and (subscriptions.end_date is null or subscriptions.end_date >= churn_events.churn_date)
+        and (
+            subscriptions.end_date is null
+            or subscriptions.end_date >= churn_events.churn_date
+        )
 
 ),
 

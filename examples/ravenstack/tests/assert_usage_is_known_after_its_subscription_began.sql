@@ -1,5 +1,5 @@
--- A returned row is a use of a feature that we claim to have known before the subscription that it belongs to began,
--- so that the row would tell the account's future.
+-- A returned row is a use of a feature that we claim to have known before the subscription that it
+-- belongs to began, so that the row would tell the account's future.
 select
     activity.activity_id,
     activity.known_at,

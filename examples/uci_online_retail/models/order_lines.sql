@@ -24,7 +24,15 @@ distinct_lines as (
         Country as country,
         count(*) as copies
     from raw_lines
-    group by InvoiceNo, StockCode, Description, Quantity, UnitPrice, InvoiceDate, CustomerID, Country
+    group by
+        InvoiceNo,
+        StockCode,
+        Description,
+        Quantity,
+        UnitPrice,
+        InvoiceDate,
+        CustomerID,
+        Country
 
 ),
 
@@ -44,7 +52,7 @@ invoices as (
 
     select
         invoice_id,
-        -- a credit gives money back, whatever for; a sale is a purchase only where something was bought
+        -- a credit gives money back, whatever for; a sale is a purchase where something was bought
         bool_or(is_credit or line_kind in ('goods', 'manual')) as is_purchase_or_credit
     from typed
     group by invoice_id

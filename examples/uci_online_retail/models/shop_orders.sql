@@ -1,7 +1,7 @@
 with order_lines as (
 
     select * from {{ ref('order_lines') }}
-    -- lines without a customer go on to the contract, which rejects them where they can be looked at
+    -- orders without a customer go on to the contract, which keeps them among the rejects
     where outcome in ('kept', 'no customer')
 
 ),
