@@ -262,10 +262,11 @@ with mapped as (
 
 moments as (
 
-    select {{ contract.key }}, {{ main_event }} as moment from mapped
+    -- by the whole row, not by its key: two rows of one key have each their own moments
+    select row_text, {{ main_event }} as moment from mapped
     {%- for moment in reveals.values() | unique %}
     union distinct
-    select {{ contract.key }}, {{ moment }} as moment from mapped where {{ moment }} > {{ main_event }}
+    select row_text, {{ moment }} as moment from mapped where {{ moment }} > {{ main_event }}
     {%- endfor %}
 
 ),
@@ -285,7 +286,7 @@ unfolded as (
         mapped.row_text
     from mapped
     left join moments
-        on mapped.{{ contract.key }} = moments.{{ contract.key }}
+        on mapped.row_text = moments.row_text
 
 )
 

@@ -1,7 +1,8 @@
 """Writes the contract of the wide gold relations from the contracts of the feature families.
 
-dbt wants every column of an enforced contract in YAML. The families hold the one list; `gold.customer_360` and
-`gold.training_set` repeat it by `python -m ml.gold_contract`, and a test fails when the file no longer agrees.
+dbt wants every column of an enforced contract in YAML. The families hold the one list;
+`gold.customer_360` and `gold.training_set` repeat it by `python -m ml.gold_contract`, and a test
+fails when the file no longer agrees.
 """
 
 from pathlib import Path
@@ -27,18 +28,13 @@ def _feature_columns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _model(
-    name: str, description: str, columns: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _model(name: str, description: str, columns: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
-        "data_tests": [
-            {"unique_key": {"arguments": {"columns": ["customer_id", "as_of_date"]}}}
-        ],
+        "data_tests": [{"unique_key": {"arguments": {"columns": ["customer_id", "as_of_date"]}}}],
         "columns": [
-            {key: column[key] for key in ("name", "data_type", "description")}
-            for column in columns
+            {key: column[key] for key in ("name", "data_type", "description")} for column in columns
         ],
     }
 
@@ -53,9 +49,7 @@ def render(gold_dir: Path) -> str:
     """
     gold = yaml.safe_load((gold_dir / "_gold.yml").read_text(encoding="utf-8"))["models"]
     families = yaml.safe_load((gold_dir / "_features.yml").read_text(encoding="utf-8"))["models"]
-    observations = {
-        column["name"]: column for column in _columns_of(gold, "gold_observations")
-    }
+    observations = {column["name"]: column for column in _columns_of(gold, "gold_observations")}
     labels = {column["name"]: column for column in _columns_of(gold, "gold_churn_labels")}
     features = _feature_columns(families)
     head = [
@@ -79,19 +73,21 @@ def render(gold_dir: Path) -> str:
         "models": [
             _model(
                 "gold_customer_360",
-                "One observation with every feature. The mart that models are trained and scored on; it never "
-                "contains a label.",
+                "One observation with every feature. The mart that models are trained and scored on; "
+                "it never contains a label.",
                 [*head, *features, observations["built_from"]],
             ),
             _model(
                 "gold_training_set",
-                "One observation on the grid whose label is known, with every feature and its label. What models "
-                "are trained and judged on.",
+                "One observation on the grid whose label is known, with every feature and its label. "
+                "What models are trained and judged on.",
                 [*head, *features, *outcome],
             ),
         ]
     }
-    header = "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; edit those.\n\n"
+    header = (
+        "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; edit those.\n\n"
+    )
     return header + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)
 
 

@@ -146,6 +146,8 @@ def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 def _value_bytes(column: pa.Array) -> list[bytes]:
     kind = column.type
+    if pa.types.is_null(kind):
+        return []
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         filled = column.fill_null("")
         lengths = pc.binary_length(filled).cast(pa.int64()).to_numpy(zero_copy_only=False)

@@ -253,7 +253,11 @@ def simulate(
 
 def _check_arguments(customers: int, months: int, seed: int, out: Path) -> None:
     """Raise UsageError unless the arguments are in range."""
-    for name, value, least in (("customers", customers, 1), ("months", months, 1), ("seed", seed, 0)):
+    for name, value, least in (
+        ("customers", customers, 1),
+        ("months", months, 1),
+        ("seed", seed, 0),
+    ):
         if value < least:
             raise UsageError(
                 f"Expected --{name} to be {least} or more, got {value}. Call again with another."
@@ -332,7 +336,9 @@ def _make_group(timeline: Timeline, seed: int, number: int, first: int, count: i
     tables, dirt = {}, {}
     for entity in ENTITIES:
         # Customers' ids are shorter: those that no customer has begin high up.
-        spare = _SPARE_IDS + number * 100_000 if entity.name == "customers" else first_id + _SPARE_IDS
+        spare = (
+            _SPARE_IDS + number * 100_000 if entity.name == "customers" else first_id + _SPARE_IDS
+        )
         columns, dirt[entity.name] = soil(
             chance[8], entity, made.pop(entity.name), timeline.end, spare
         )

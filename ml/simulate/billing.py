@@ -411,9 +411,7 @@ def _versions(
 def _spaced(known_at: Ints, contract: Ints) -> Ints:
     """Return times that grow by a second at least within each contract, where they were equal."""
     for _ in range(3):
-        clash = np.append(
-            False, (contract[1:] == contract[:-1]) & (known_at[1:] <= known_at[:-1])
-        )
+        clash = np.append(False, (contract[1:] == contract[:-1]) & (known_at[1:] <= known_at[:-1]))
         if not clash.any():
             break
         known_at = np.where(clash, np.roll(known_at, 1) + SECOND, known_at)
@@ -508,5 +506,3 @@ def _trouble_ends(timeline: Timeline, story: Story, owner: Ints, day: Ints) -> I
     # Who comes back later than grace starts a new contract and leaves the old debt.
     back = np.where(back - day > hz.DUNNING_DAYS + int(hz.BREAKS.max()) + 2, NO_DAY, back)
     return np.asarray(np.where(back == NO_DAY, NO_DAY, back - 1), dtype=np.int64)
-
-

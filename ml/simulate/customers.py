@@ -84,5 +84,7 @@ def _deletions(
     wait = rng.integers(30, 120, len(owner))
     # No customer is deleted twice, and none before they left.
     assert len(np.unique(owner)) == len(owner) and (day < NO_DAY).all()
-    deleted["known_at"] = timeline.midnight(day + wait) + rng.integers(0, 80_000, len(owner)) * SECOND
+    deleted["known_at"] = (
+        timeline.midnight(day + wait) + rng.integers(0, 80_000, len(owner)) * SECOND
+    )
     return deleted

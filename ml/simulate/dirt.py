@@ -100,9 +100,7 @@ def _delay(rng: np.random.Generator, columns: Columns) -> tuple[Columns, Ints]:
     return columns | {"known_at": known_at}, late
 
 
-def _correct(
-    rng: np.random.Generator, entity: Entity, columns: Columns
-) -> tuple[Columns, Ints]:
+def _correct(rng: np.random.Generator, entity: Entity, columns: Columns) -> tuple[Columns, Ints]:
     """Return the versions with some of the last ones of a key wrong and put right later.
 
     Only last versions are corrected, so that no other version can come between.
@@ -193,5 +191,3 @@ def _contradicted(changed: str, end: int) -> _Break:
         return take(spoilt, known_at < end)
 
     return spoil
-
-

@@ -65,7 +65,9 @@ def tell_truth(timeline: Timeline, people: Population, story: Story) -> Truth:
     rows = np.arange(len(customer))
     stay = np.where((horizon == LONG_HORIZON)[:, None], stay_90, stay_30)
     gain = np.minimum(hz.TOUCH_EFFECTS[:, state].T * people.responses[customer], 0.95)
-    effects = gain * (stay[rows, state][:, None] - stay[rows[:, None], hz.TOUCH_TARGETS[:, state].T])
+    effects = gain * (
+        stay[rows, state][:, None] - stay[rows[:, None], hz.TOUCH_TARGETS[:, state].T]
+    )
     churn_day = _next_churn(spells, spell)
     return Truth(
         customer=customer,
@@ -174,5 +176,3 @@ def _next_churn(spells: Spells, spell: Ints) -> Ints:
         if spells.is_before_break[place] and spells.customer[place] == spells.customer[place + 1]:
             day[place] = day[place + 1]
     return np.asarray(day[spell])
-
-

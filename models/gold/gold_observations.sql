@@ -89,7 +89,7 @@ active as (
         customer_id,
         as_of_date,
         cast({{ holdfast.ratio(
-            "coalesce(sum(order_amount) filter (where " ~ holdfast.in_window('event_date', 'as_of_date', 90) ~ "), 0)", '3'
+            "greatest(coalesce(sum(order_amount) filter (where " ~ holdfast.in_window('event_date', 'as_of_date', 90) ~ "), 0), 0)", '3'
         ) }} as decimal(18, 2)) as monthly_revenue
     from visible_days
     group by customer_id, as_of_date

@@ -117,7 +117,7 @@ risks as (
         -- a customer who sent back more than was bought has no revenue to lose
         cast(
             cast(predictions.churn_probability as decimal(19, 6))
-            * cast(12 * greatest(customer_360.monthly_revenue, 0) as decimal(18, 2))
+            * cast(12 * customer_360.monthly_revenue as decimal(18, 2))
             as decimal(18, 2)
         ) as revenue_at_risk,
         customer_360.value_tier,

@@ -6,7 +6,7 @@
             {{ key }} as record_key,
             known_from,
             known_to,
-            lead(known_from) over (partition by {{ key }} order by known_from asc nulls last) as next_known_from
+            lead(known_from) over (partition by {{ key }} order by known_from asc nulls last, known_to asc nulls last) as next_known_from
         from {{ model }}
 
     )

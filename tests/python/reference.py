@@ -623,7 +623,7 @@ def active_customers(world: World, rules: Rules, moment: pd.Timestamp) -> tuple[
     customers = customers[customers["customer"].isin(rows["customer"])].sort_values("customer")
     ordered = facts_at(world.entities["orders"], moment, "ordered_at", 90)
     net = ordered.groupby("customer")["amount"].sum().reindex(customers["customer"]).fillna(0)
-    thirds = quotients(net, [3] * len(net))
+    thirds = quotients(net.clip(lower=0), [3] * len(net))
     return customers, np.asarray(thirds, dtype=np.int64)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Case:
     failures: int
     arguments: Mapping[str, object] = field(default_factory=dict)
     alias: str | None = None
+    columns: Sequence[Mapping[str, object]] = ()
 
     @property
     def name(self) -> str:
@@ -109,7 +110,8 @@ def recency(days_since_last_login: str) -> str:
 
 KEY = {"columns": ["a", "b"]}
 VERSION = {"key": "k"}
-RANGE = {"column_name": "a", "min": 0, "max": 5}
+RANGE = ({"name": "a", "config": {"meta": {"min": 0, "max": 5}}},)
+REQUIRED = ({"name": "a", "config": {"meta": {"is_required": True}}},)
 CASES = [
     Case(
         "unique_key",
@@ -140,11 +142,16 @@ CASES = [
         1,
         KEY,
     ),
-    Case("in_range", "both ends belong to it", "select 0 as a union all select 5", 0, RANGE),
-    Case("in_range", "null", "select cast(null as integer) as a", 0, RANGE),
-    Case("in_range", "below and above", "select -1 as a union all select 6", 2, RANGE),
-    Case("in_range", "no upper end", "select 6 as a", 0, {"column_name": "a", "min": 0}),
-    Case("in_range", "no lower end", "select 6 as a", 1, {"column_name": "a", "max": 5}),
+    Case(
+        "keeps_limits",
+        "both ends belong to it",
+        "select 0 as a union all select 5",
+        0,
+        columns=RANGE,
+    ),
+    Case("keeps_limits", "null", "select cast(null as integer) as a", 0, columns=RANGE),
+    Case("keeps_limits", "required", "select cast(null as integer) as a", 1, columns=REQUIRED),
+    Case("keeps_limits", "below and above", "select -1 as a union all select 6", 2, columns=RANGE),
     Case("has_one_row", "one", "select 1 as a", 0),
     Case("has_one_row", "none", "select 1 as a where false", 1),
     Case("has_one_row", "two", "select 1 as a union all select 1", 1),
@@ -239,7 +246,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, in
         )
         (project / "models" / f"{case.name}.sql").write_text(config + case.rows)
         data_test = {"name": f"test_{case.name}", "arguments": dict(case.arguments)}
-        models.append({"name": case.name, "data_tests": [{case.test: data_test}]})
+        models.append(
+            {
+                "name": case.name,
+                "data_tests": [{case.test: data_test}],
+                "columns": list(case.columns),
+            }
+        )
     (project / "models" / "cases.yml").write_text(yaml.safe_dump({"models": models}))
 
     selection = [argument for case in CASES for argument in ("--select", case.name)]

@@ -76,10 +76,10 @@ BROKEN = {
     "assert_worklist_is_the_top_within_capacity": (
         "delete from marts.retention_worklist where priority = 7"
     ),
-    "in_range_marts_model_performance_brier__1__0": (
+    "keeps_limits_marts_model_performance_": (
         "update marts.model_performance set brier = 1.000001"
     ),
-    "in_range_marts_customer_risk_priority__1": (
+    "keeps_limits_marts_customer_risk_": (
         "update marts.customer_risk set priority = 0 where priority = 1"
     ),
 }
