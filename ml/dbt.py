@@ -212,10 +212,13 @@ def _failure(
         )
     first = failed[0]
     sentence = _sentence(str(first.message))
+    node = first.node
     # A macro that refuses says itself what came and what to do next.
     if str(first.message).lstrip().startswith("Compilation Error"):
-        return HoldfastError(sentence)
-    node = first.node
+        return HoldfastError(
+            f"{sentence} dbt stopped at the {node.resource_type} {node.name}; the whole story is "
+            f"in {log_path}."
+        )
     if node.resource_type == "unit_test":
         return HoldfastError(
             f"The unit test {node.name} ({node.original_file_path}) failed: {sentence} "

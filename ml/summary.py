@@ -118,7 +118,8 @@ def summarise(settings: Settings) -> Summary:
         clock = _rows(warehouse, "select data_from, data_until from silver.clock")[0]
         intake = _rows(
             warehouse,
-            "select entity, rows_in, rows_kept, repeats, rejects from silver.intake order by rowid",
+            "select entity, rows_in, rows_kept, repeats, rejects from silver.intake "
+            "order by entity",
         )
         rejects = _rows(
             warehouse,
@@ -171,16 +172,16 @@ def render(settings: Settings, result: RunResult) -> RenderableType:
         ),
         _title("What was built"),
         _table(["layer", "rows"], _layers(summary.relations), header=False),
-        _title("Who left"),
+        _title("Who left within the horizon, of whom that is known"),
         _table(
-            ["cohort", "observations", "churned", "rate"],
+            ["cohort", "observations", "churned", "share"],
             [
                 [each.cohort, f"{each.observations:,}", f"{each.churned:,}", f"{each.rate:.1%}"]
                 for each in result.trained.record.label_rates
             ],
-            right=("observations", "churned", "rate"),
+            right=("observations", "churned", "share"),
         ),
-        _title("How well it is told beforehand"),
+        _title("How well the model tells it beforehand"),
         *_judgement(result),
     ]
     if summary.customers:

@@ -1,6 +1,20 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='slices',
+    slice_column="'activity'",
+    slice_plan='whole:activity',
+    on_schema_change='append_new_columns',
+) }}
+
 -- A late row may tell of an earlier login. Kept are, for every customer, the first login as we first knew it and every
 -- earlier one that we learned of afterwards.
-with daily_activity as (
+with slices as (
+
+    select * from {{ holdfast.slices_to_build('whole:activity') }} as to_build
+
+),
+
+daily_activity as (
 
     select * from {{ ref('silver_daily_activity') }}
 
@@ -9,11 +23,13 @@ with daily_activity as (
 logins as (
 
     select
-        customer_id,
-        activity_date,
-        known_date
+        daily_activity.customer_id,
+        daily_activity.activity_date,
+        daily_activity.known_date,
+        slices.built_from
     from daily_activity
-    where logins > 0
+    cross join slices
+    where daily_activity.logins > 0
 
 ),
 
@@ -45,12 +61,13 @@ first_logins as (
     select
         logins.customer_id,
         logins.known_date,
-        min(logins.activity_date) as login_date
+        min(logins.activity_date) as login_date,
+        logins.built_from
     from logins
     inner join first_days
         on logins.customer_id = first_days.customer_id
         and logins.activity_date <= first_days.activity_date
-    group by logins.customer_id, logins.known_date
+    group by logins.customer_id, logins.known_date, logins.built_from
 
 )
 

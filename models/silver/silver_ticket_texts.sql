@@ -1,4 +1,18 @@
-with tickets as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='slices',
+    slice_column="'tickets'",
+    slice_plan='whole:tickets',
+    on_schema_change='append_new_columns',
+) }}
+
+with slices as (
+
+    select * from {{ holdfast.slices_to_build('whole:tickets') }} as to_build
+
+),
+
+tickets as (
 
     select * from {{ ref('bronze_tickets') }}
 
@@ -20,9 +34,11 @@ texts as (
 
     -- the versions of a ticket repeat its text, and so do tickets made from a template
     select distinct
-        md5(coalesce(subject, '') || ' ' || coalesce(body, '')) as text_fingerprint,
-        coalesce(subject, '') || ' ' || coalesce(body, '') as ticket_text
+        md5(coalesce(tickets.subject, '') || ' ' || coalesce(tickets.body, '')) as text_fingerprint,
+        coalesce(tickets.subject, '') || ' ' || coalesce(tickets.body, '') as ticket_text,
+        slices.built_from
     from tickets
+    cross join slices
 
 ),
 
@@ -78,7 +94,8 @@ ticket_texts as (
     select
         texts.text_fingerprint,
         sentiments.sentiment,
-        intent_counts.intent
+        intent_counts.intent,
+        texts.built_from
     from texts
     left join sentiments
         on texts.text_fingerprint = sentiments.text_fingerprint

@@ -106,7 +106,10 @@ def test_a_refusal_of_a_macro_is_told_in_its_own_words(project: Path) -> None:
         "'The file x lacks the column y. Name it.') }}{% endif %}{% endmacro %}"
     )
     (project / "models" / "first.sql").write_text("select 1 as a {{ check() }}")
-    assert failure(project) == "The file x lacks the column y. Name it."
+    assert failure(project) == (
+        "The file x lacks the column y. Name it. dbt stopped at the model first; the whole "
+        f"story is in {project}/local/logs/dbt.log."
+    )
 
 
 def test_a_model_that_fails_is_named_with_its_reason(project: Path) -> None:

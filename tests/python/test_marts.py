@@ -104,7 +104,7 @@ def observations() -> pd.DataFrame:
                     "value_tier": rng.choice(["smb", "mid_market"], count),
                     "segment": rng.choice(["b2b", "b2c", None], count),
                     "horizon_days": horizon,
-                    "monthly_revenue": rng.integers(-500, 100_000, count) / 100,
+                    "monthly_revenue": rng.integers(0, 100_000, count) / 100,
                     "is_label_available": (date != DATES[-1]) | (horizon == 30),
                     "has_left_before": rng.random(count) < 0.03,
                     "is_churn": is_churn,
@@ -316,7 +316,7 @@ def test_the_worklist_holds_the_most_money_at_risk(project: Project) -> None:
     worklist = project.read("select * from marts.retention_worklist order by priority")
     frame = observations()
     frame = frame[frame["as_of_date"] == DATES[-1]]
-    at_risk = (frame["churn_probability"] * 12 * frame["monthly_revenue"].clip(lower=0)).round(2)
+    at_risk = (frame["churn_probability"] * 12 * frame["monthly_revenue"]).round(2)
     assert len(worklist) == CAPACITY
     assert worklist["revenue_at_risk"].tolist() == pytest.approx(
         at_risk.sort_values(ascending=False).head(CAPACITY).tolist(), abs=0.005
