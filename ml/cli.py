@@ -245,7 +245,7 @@ def _execute(
         reason = _reason(error, log_path)
         _fail(errors, reason, HoldfastError.exit_code, as_json)
     if as_json:
-        typer.echo(json.dumps(_plain(result), default=str, allow_nan=False))
+        typer.echo(json.dumps(_plain(result), allow_nan=False))
     else:
         Console().print(shown)
 
@@ -332,6 +332,8 @@ def _plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     return value

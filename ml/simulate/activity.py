@@ -74,8 +74,8 @@ ORDER_KINDS: dict[str, Kind] = {
 }
 
 # How many features an active day touches beyond the first, and each extra action's chance.
-_MORE_FEATURES = 0.42
-_EXTRA_SHARES = (0.04, 0.015, 0.05, 0.03)
+_MORE_FEATURES = 0.2
+_EXTRA_SHARES = (0.02, 0.01, 0.025, 0.015)
 _ONBOARDING_DAYS = np.array([1.0, 4.0, 8.0, 13.0, 18.0])
 _ORDER_BUYERS = 0.3
 _ORDER_RATE = 0.006
@@ -146,7 +146,7 @@ def _feature_uses(
     depth: Floats,
 ) -> Columns:
     """Return the features used on each active day, each at most once."""
-    uses = np.minimum(rng.poisson(0.05 + _MORE_FEATURES * level * depth), 5)
+    uses = np.minimum(rng.poisson(0.02 + _MORE_FEATURES * level * depth), 5)
     row = np.repeat(np.arange(len(customer)), uses)
     place = np.arange(len(row)) - np.repeat(np.cumsum(uses) - uses, uses)
     # A habit of the customer decides where in the list the day starts; 5 is prime to 12.

@@ -90,8 +90,10 @@ _MOST_REVENUE = np.array([105_000, 850_000, 5_000_000])
 # Chances a day by hidden state, and what they do to the price.
 _UPGRADES = np.array([0.0007, 0.0001, 0.0, 0.0, 0.0001, 0.0, 0.0])
 _DOWNGRADES = np.array([0.00015, 0.0012, 0.0022, 0.0008, 0.0006, 0.002, 0.0])
-_SWITCH_OFF = np.array([0.0002, 0.003, 0.09, 0.0005, 0.08, 0.09, 0.0])
-_SWITCH_ON = np.array([0.08, 0.03, 0.0, 0.08, 0.0, 0.0, 0.08])
+_SWITCH_OFF = np.array([0.00005, 0.0005, 0.10, 0.0001, 0.10, 0.10, 0.0])
+# Those who turn to leaving mostly switch it off at once.
+_SWITCH_OFF_AT_ONCE = np.array([0.0, 0.0, 0.75, 0.0, 0.75, 0.75, 0.0])
+_SWITCH_ON = np.array([0.25, 0.10, 0.0, 0.25, 0.0, 0.0, 0.25])
 _OFFER_DISCOUNT = 100_000
 _MOST_DISCOUNT = 500_000
 # Why they leave (columns as END_REASONS), by the state in which they do.
@@ -109,7 +111,7 @@ _REASONS = np.array(
 _RUNS_OUT_SHARE = 0.7
 # Days that invoices without direct debit are paid after they are due, by hidden state.
 _DELAY_CENTRE = np.array([-2.0, 1.0, 6.0, 3.0, 4.0, 5.0, 0.0, 3.0])
-_STUMBLE_SHARE = 0.006
+_STUMBLE_SHARE = 0.004
 _REFUND_SHARES = np.array([0.008, 0.01, 0.02, 0.01, 0.06, 0.05, 0.01, 0.01])
 
 
@@ -273,6 +275,10 @@ def _events(
         (_SWITCH_ON, "on"),
     ):
         chance = np.append(rates, 0.0).astype(np.float32)[states]
+        if effect == "off":
+            begins = np.zeros(states.shape, dtype=bool)
+            begins[:, 1:] = (states[:, 1:] != states[:, :-1]) & (states[:, 1:] != hz.ABSENT)
+            chance[begins] += _SWITCH_OFF_AT_ONCE.astype(np.float32)[states[begins]]
         customer, day = np.nonzero(rng.random(states.shape, dtype=np.float32) < chance)
         keeps = day > people.start_day[customer]
         customer, day = customer[keeps], day[keeps]
@@ -447,7 +453,7 @@ def _invoices(
     fails = is_main & (after == hz.PAYMENT_TROUBLE) & (state != hz.PAYMENT_TROUBLE)
     fails &= (due_day < timeline.days) & (state != hz.ABSENT)
     settled = _trouble_ends(timeline, story, owner, due_day + 1)
-    stumbles = ~fails & (rng.random(count) < _STUMBLE_SHARE * people.default_risk[owner] ** 2)
+    stumbles = ~fails & (rng.random(count) < _STUMBLE_SHARE * people.default_risk[owner])
     wait = np.where(
         net_days <= 7,
         rng.uniform(0.0, 0.2, count),

@@ -14,7 +14,7 @@ SEGMENTS = ("self_serve", "commercial", "key_account")
 INDUSTRIES = ("software", "retail", "healthcare", "education", "manufacturing", "finance", "media")
 COUNTRIES = ("US", "DE", "GB", "FR", "NL", "CA", "AU", "ES", "SE", "IN")
 COMPANY_SIZES = ("1-10", "11-50", "51-200", "201-1000", "1001-5000", "5000+")
-CHANNELS = ("organic", "paid_ads", "referral", "partner", "outbound", "event")
+CHANNELS = ("organic", "paid_ads", "referral", "partner", "outbound", "marketplace")
 
 TIER_SHARES = np.array([0.60, 0.30, 0.10])
 TIER_REVENUE = np.array([[200, 800], [1_500, 5_000], [10_000, 30_000]])
@@ -23,13 +23,12 @@ NET_DAYS = np.array([0, 7, 14, 30])
 FEATURE_COUNT = 12
 
 _COUNTRY_SHARES = np.array([0.34, 0.14, 0.13, 0.09, 0.06, 0.07, 0.05, 0.04, 0.04, 0.04])
-_CHANNEL_SHARES = np.array([0.30, 0.25, 0.15, 0.12, 0.12, 0.06])
+_CHANNEL_SHARES = np.array([0.30, 0.22, 0.15, 0.11, 0.12, 0.10])
 _NET_SHARES = np.array([[0.4, 0.4, 0.15, 0.05], [0.15, 0.35, 0.35, 0.15], [0.0, 0.2, 0.4, 0.4]])
 _TIER_LEANING = np.array([1.15, 0.85, 0.6])
 _CHANNEL_LEANING = np.array([0.95, 1.35, 0.7, 0.85, 1.05, 1.0])
-# A few customers' payments fail again and again.
-_SHAKY_SHARE = 0.12
-_SHAKY_RISK, _SOUND_RISK = 5.0, 0.4
+# Customers of the marketplace pay by prepaid card, which fails again and again.
+_CHANNEL_DEFAULT_RISK = np.array([0.12, 0.12, 0.12, 0.12, 0.12, 8.5])
 # By tier and by industry: who an action suits.
 _TIER_RESPONSE = np.array([[1.4, 0.8, 1.0, 1.2], [0.8, 1.1, 1.0, 1.0], [0.4, 1.5, 1.0, 0.7]])
 _INDUSTRY_RESPONSE = np.ones((len(INDUSTRIES), len(ACTIONS)))
@@ -105,7 +104,7 @@ def _signup_days(rng: np.random.Generator, timeline: Timeline, count: int) -> In
     """Return sign-up days: all along, busier on workdays and at the launch."""
     days = np.arange(timeline.days)
     appeal = 0.4 + timeline.workload[: timeline.days]
-    launch = np.where(days < 30, 2.5, 1.0)
+    launch = np.where(days < 90, 2.0, 1.0)
     weights = appeal * launch
     return np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random(count)).astype(np.int64)
 
@@ -137,7 +136,7 @@ def draw_population(
         seats=np.maximum(1, mrr // 100 // rng.integers(35, 80, count)),
         period=_pick(rng, PERIOD_SHARES[tier], count),
         net_days=NET_DAYS[_pick(rng, _NET_SHARES[tier], count)],
-        is_renewing=(rng.random(count) < 0.95).astype(np.int64),
+        is_renewing=(rng.random(count) < 0.98).astype(np.int64),
         segment=np.clip(tier + _pick(rng, np.array([0.05, 0.9, 0.05]), count) - 1, 0, 2),
         industry=industry,
         country=_pick(rng, _COUNTRY_SHARES, count),
@@ -145,9 +144,9 @@ def draw_population(
         channel=channel,
         leaning=_TIER_LEANING[tier] * _CHANNEL_LEANING[channel],
         responses=responses * np.exp(0.3 * rng.standard_normal((count, len(ACTIONS)))),
-        diligence=np.clip(0.46 + 0.06 * rng.standard_normal(count) + 0.04 * tier, 0.28, 0.7),
+        diligence=np.clip(0.55 + 0.06 * rng.standard_normal(count) + 0.03 * tier, 0.35, 0.75),
         depth=np.exp(0.15 * rng.standard_normal(count)),
         touch_offset=rng.integers(0, TOUCH_PERIOD_DAYS, count),
-        default_risk=np.where(rng.random(count) < _SHAKY_SHARE, _SHAKY_RISK, _SOUND_RISK),
+        default_risk=_CHANNEL_DEFAULT_RISK[channel],
         start_draw=rng.random(count),
     )

@@ -44,8 +44,8 @@ TICKET_KINDS: dict[str, Kind] = {
 }
 
 # Tickets a day by hidden state, and the chance of one on the day the state begins.
-_RATES = np.array([0.007, 0.006, 0.035, 0.004, 0.13, 0.08, 0.02])
-_FIRST_DAY = np.array([0.0, 0.0, 0.4, 0.0, 0.95, 0.9, 0.3])
+_RATES = np.array([0.007, 0.006, 0.05, 0.004, 0.14, 0.12, 0.02])
+_FIRST_DAY = np.array([0.0, 0.0, 0.6, 0.0, 0.97, 0.97, 0.3])
 _NEW_RATE = 0.03
 _NEW_DAYS = 21
 # Shares of intents (columns as in INTENTS) by hidden state.
@@ -61,8 +61,8 @@ _INTENTS = np.array(
     ]
 )
 # Chance of a negative and of a positive mood, by hidden state.
-_NEGATIVE = np.array([0.012, 0.06, 0.75, 0.04, 0.88, 0.82, 0.15])
-_POSITIVE = np.array([0.45, 0.25, 0.08, 0.2, 0.02, 0.03, 0.15])
+_NEGATIVE = np.array([0.006, 0.03, 0.92, 0.02, 0.97, 0.96, 0.1])
+_POSITIVE = np.array([0.45, 0.25, 0.03, 0.2, 0.01, 0.01, 0.15])
 # Median hours to the first answer and from there to the solution; poor support is what frustrates.
 _ANSWER_HOURS = np.array([3.0, 4.0, 5.0, 4.0, 16.0, 6.0, 4.0])
 _SOLVE_HOURS = np.array([16.0, 20.0, 26.0, 20.0, 80.0, 30.0, 20.0])

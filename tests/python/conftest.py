@@ -102,7 +102,8 @@ def promote(settings: Settings, model_version: int) -> None:
 
 @pytest.fixture
 def demo_copy(demo: Demo, tmp_path: Path) -> Iterator[Settings]:
-    """A copy of the demo company's warehouse and marts that a test may change."""
-    local = tmp_path / "local"
-    shutil.copytree(demo.settings.local_dir, local, ignore=shutil.ignore_patterns("raw", "truth"))
-    yield replace(demo.settings, local_dir=local)
+    """A copy of the demo company that a test may change; dbt's artifacts are copied too."""
+    local, target = tmp_path / "local", tmp_path / "target"
+    shutil.copytree(demo.settings.local_dir, local, ignore=shutil.ignore_patterns("logs"))
+    shutil.copytree(demo.settings.target_dir, target)
+    yield replace(demo.settings, local_dir=local, raw_dir=local / "raw", target_dir=target)
