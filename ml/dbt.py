@@ -102,8 +102,8 @@ def run_dbt(
             outcome = dbtRunner(callbacks=[listener]).invoke([*command, *_arguments(settings)])
         finally:
             _release_warehouse()
-    if isinstance(outcome.exception, KeyboardInterrupt):
-        raise outcome.exception
+    if _is_interrupt(outcome.exception):
+        raise KeyboardInterrupt from outcome.exception
     results = list(getattr(outcome.result, "results", None) or [])
     if not outcome.success:
         raise _failure(settings, outcome.exception, results)
@@ -188,6 +188,16 @@ def _release_warehouse() -> None:
     if environment is not None:
         environment.close()
     DuckDBConnectionManager.close_all_connections()
+
+
+def _is_interrupt(exception: BaseException | None) -> bool:
+    """Return whether an interrupt lies behind what dbt gave up with.
+
+    Stopping the queries at work may fail in its own way, which then hides the interrupt.
+    """
+    while exception is not None and not isinstance(exception, KeyboardInterrupt):
+        exception = exception.__cause__ or exception.__context__
+    return exception is not None
 
 
 def _failure(

@@ -89,7 +89,7 @@ _DROP_SHARE = 0.2
 _MOST_REVENUE = np.array([105_000, 850_000, 5_000_000])
 # Chances a day by hidden state, and what they do to the price.
 _UPGRADES = np.array([0.0007, 0.0001, 0.0, 0.0, 0.0001, 0.0, 0.0])
-_DOWNGRADES = np.array([0.00015, 0.0012, 0.0022, 0.0008, 0.0006, 0.002, 0.0])
+_DOWNGRADES = np.array([0.0001, 0.005, 0.004, 0.0008, 0.001, 0.004, 0.0])
 _SWITCH_OFF = np.array([0.00005, 0.0005, 0.10, 0.0001, 0.10, 0.10, 0.0])
 # Those who turn to leaving mostly switch it off at once.
 _SWITCH_OFF_AT_ONCE = np.array([0.0, 0.0, 0.75, 0.0, 0.75, 0.75, 0.0])
@@ -277,7 +277,9 @@ def _events(
         chance = np.append(rates, 0.0).astype(np.float32)[states]
         if effect == "off":
             begins = np.zeros(states.shape, dtype=bool)
-            begins[:, 1:] = (states[:, 1:] != states[:, :-1]) & (states[:, 1:] != hz.ABSENT)
+            # The morning after the first: the day of arrival is too early to switch anything.
+            begins[:, 2:] = (states[:, 1:-1] != states[:, :-2]) & (states[:, 2:] == states[:, 1:-1])
+            begins &= states != hz.ABSENT
             chance[begins] += _SWITCH_OFF_AT_ONCE.astype(np.float32)[states[begins]]
         customer, day = np.nonzero(rng.random(states.shape, dtype=np.float32) < chance)
         keeps = day > people.start_day[customer]

@@ -124,7 +124,8 @@ def _openings(
     rates = np.append(_RATES, 0.0).astype(np.float32)
     chance = rates[states]
     begins = np.zeros(states.shape, dtype=bool)
-    begins[:, 1:] = (states[:, 1:] != states[:, :-1]) & (states[:, 1:] != hz.ABSENT)
+    begins[:, 2:] = (states[:, 1:-1] != states[:, :-2]) & (states[:, 2:] == states[:, 1:-1])
+    begins &= states != hz.ABSENT
     chance[begins] += _FIRST_DAY.astype(np.float32)[states[begins]]
     tenure = np.arange(timeline.days)[None, :] - people.start_day[:, None]
     chance[(tenure >= 0) & (tenure < _NEW_DAYS) & (states >= 0)] += np.float32(_NEW_RATE)
