@@ -23,6 +23,8 @@ LOG_NAME = "dbt.log"
 # than marts may read it too: gold keeps the dates that were scored.)
 AFTER_SCORING = ("holdfast.marts+", "source:holdfast.ml+1,resource_type:test")
 
+ENGINE_FAULT = "database has been invalidated because of a previous fatal error"
+
 _FAILED = ("error", "fail", "runtime error", "partial success")
 # "Compilation Error in model gold_x (models/gold/gold_x.sql)", "Parsing Error", ...
 _HEADER = re.compile(r"(Encountered an error:|\w+( \w+)* Error( in .*)?)")
@@ -146,7 +148,14 @@ def build(
         command += ["--select", *select]
     if exclude:
         command += ["--exclude", *exclude]
-    return run_dbt(settings, command, progress=progress)
+    try:
+        return run_dbt(settings, command, progress=progress)
+    except HoldfastError as failure:
+        if ENGINE_FAULT not in str(failure):
+            raise
+        # A fault inside DuckDB 2.0 (seen once in its dictionary cache of hash joins, not again on the
+        # same data) closes the database. A build takes up where it stopped, so one more is safe.
+        return run_dbt(settings, command, progress=progress)
 
 
 def _arguments(settings: Settings) -> list[str]:
@@ -204,12 +213,8 @@ def _failure(
     settings: Settings, exception: BaseException | None, results: Sequence[Any]
 ) -> HoldfastError:
     """Return why dbt failed, in words for the person who ran it."""
-    # What was at work when another node failed was stopped; that is no failure of its own.
-    failed = [
-        result
-        for result in results
-        if str(result.status) in _FAILED and "INTERRUPT Error" not in str(result.message)
-    ]
+    # In the order in which they failed; what a failure stopped comes after it.
+    failed = [result for result in results if str(result.status) in _FAILED]
     texts = [str(result.message) for result in failed] + ([str(exception)] if exception else [])
     for text in texts:
         if (known := known_error(settings.warehouse_path, text)) is not None:

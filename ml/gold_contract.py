@@ -85,9 +85,7 @@ def render(gold_dir: Path) -> str:
             ),
         ]
     }
-    header = (
-        "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; edit those.\n\n"
-    )
+    header = "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; edit those.\n\n"
     return header + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)
 
 

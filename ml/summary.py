@@ -37,7 +37,6 @@ _SHOWN_METRICS = {
     "average_precision": "average precision",
     "roc_auc": "ROC AUC",
     "lift_at_capacity": "lift at capacity",
-    "brier": "Brier",
 }
 _ESTIMATORS = {
     "lightgbm": "LightGBM",
@@ -186,9 +185,9 @@ def render(settings: Settings, result: RunResult) -> RenderableType:
     ]
     if summary.customers:
         parts += [
-            _title("Whom to call first, and why"),
+            _title("Whom to call first, for a year's money at risk, and why"),
             _table(
-                ["", "customer", "tier", "probability", "a year's money at risk", "why"],
+                ["", "customer", "tier", "probability", "money at risk", "why"],
                 [
                     [
                         str(each.priority),
@@ -196,11 +195,11 @@ def render(settings: Settings, result: RunResult) -> RenderableType:
                         each.value_tier,
                         f"{each.churn_probability:.0%}",
                         f"{each.revenue_at_risk:,.0f}",
-                        "; ".join(each.reasons),
+                        "\n".join(each.reasons),
                     ]
                     for each in summary.customers
                 ],
-                right=("", "probability", "a year's money at risk"),
+                right=("", "probability", "money at risk"),
             ),
         ]
     if result.warnings:
@@ -257,7 +256,7 @@ def _judgement(result: RunResult) -> Iterable[RenderableType]:
     yield Padding(
         Text(
             f"{record.test_rows:,} observations from {record.test_from} to {record.test_to}, none "
-            f"of them trained on; 95 % intervals.",
+            "of them trained on; 95 % intervals.",
             style="dim",
         ),
         (0, 0, 0, 2),
@@ -290,7 +289,7 @@ def _why_rejected(entity: str, rejects: Sequence[Rejects]) -> str:
 def _interval(value: float | None, lower: float | None, upper: float | None) -> str:
     if value is None:
         return "–"
-    bounds = "" if lower is None or upper is None else f" ({lower:.3f} – {upper:.3f})"
+    bounds = "" if lower is None or upper is None else f" ({lower:.3f}–{upper:.3f})"
     return f"{value:.3f}{bounds}"
 
 
@@ -344,7 +343,7 @@ def _table(
 ) -> RenderableType:
     table = Table(box=None, show_header=header, header_style="dim", pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         # As text: a customer's id may look like markup.
         table.add_row(*(Text(cell) for cell in row))

@@ -111,7 +111,7 @@ _REASONS = np.array(
 _RUNS_OUT_SHARE = 0.7
 # Days that invoices without direct debit are paid after they are due, by hidden state.
 _DELAY_CENTRE = np.array([-2.0, 1.0, 6.0, 3.0, 4.0, 5.0, 0.0, 3.0])
-_STUMBLE_SHARE = 0.004
+_STUMBLE_SHARE = 0.008
 _REFUND_SHARES = np.array([0.008, 0.01, 0.02, 0.01, 0.06, 0.05, 0.01, 0.01])
 
 

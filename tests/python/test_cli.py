@@ -111,23 +111,34 @@ def test_a_failure_is_one_json_object_too(project: Path) -> None:
     assert failure["error"] in ended.stderr
 
 
-def test_what_nobody_foresaw_is_a_sentence_and_a_log(project: Path) -> None:
+def publish_as(project: Path, body: str, *words: str) -> Ended:
+    """Run `holdfast publish` with other work behind it."""
     program = (
         "import sys, ml.publish\n"
-        "def broken(*_, **__): raise ZeroDivisionError('by zero')\n"
-        "ml.publish.publish = broken\n"
+        f"def other(*_, **__): {body}\n"
+        "ml.publish.publish = other\n"
         "from ml.cli import main\n"
-        "sys.argv = ['holdfast', 'publish']\n"
+        "sys.argv = ['holdfast', 'publish', *sys.argv[1:]]\n"
         "main()\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
         capture_output=True,
         text=True,
         check=False,
         cwd=project,
         env=environment(),
     )
+
+
+def test_what_a_library_prints_is_no_part_of_the_result(project: Path) -> None:
+    ended = publish_as(project, "print('hello'); return {'rows': 1}", "--json")
+    assert json.loads(ended.stdout) == {"rows": 1}
+    assert "hello" in ended.stderr
+
+
+def test_what_nobody_foresaw_is_a_sentence_and_a_log(project: Path) -> None:
+    ended = publish_as(project, "raise ZeroDivisionError('by zero')")
     assert ended.returncode == 1
     assert "ZeroDivisionError: by zero" in ended.stderr
     assert "Traceback" not in ended.stderr

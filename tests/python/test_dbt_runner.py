@@ -170,8 +170,10 @@ def test_a_locked_warehouse_is_found_out_before_dbt_starts(project: Path) -> Non
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
+        (project / "local" / "logs" / "dbt.log").unlink()
         with pytest.raises(HoldfastError, match=f"process {holder.pid}"):
             build(project)
+        assert not (project / "local" / "logs" / "dbt.log").exists()
     finally:
         holder.communicate("\n")
 

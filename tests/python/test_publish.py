@@ -105,6 +105,10 @@ def test_any_change_is_published(settings: Settings, statement: str) -> None:
 
 def test_a_reader_goes_on_reading_the_old_file_while_it_is_replaced(settings: Settings) -> None:
     publish(settings)
+    # A second name of the same file: what a reader who has it open holds on to.
+    held = settings.local_dir / "held.duckdb"
+    os.link(settings.marts_path, held)
+    content = held.read_bytes()
     reader = duckdb.connect(str(settings.marts_path), read_only=True)
     change(settings)
     assert publish(settings).is_new
@@ -114,6 +118,7 @@ def test_a_reader_goes_on_reading_the_old_file_while_it_is_replaced(settings: Se
         (1000,)
     ]
     reader.close()
+    assert held.read_bytes() == content
     assert first_customer(settings.marts_path) == "new"
 
 

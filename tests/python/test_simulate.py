@@ -1,0 +1,105 @@
+"""The demo company: the contract's columns, both clocks, dirt in its shares, and a truth worth learning."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from ml.errors import UsageError
+from ml.gold_contract import GENERATED, render
+from ml.simulate import SimulationSummary, simulate
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulationSummary]:
+    out = tmp_path_factory.mktemp("company") / "raw"
+    return out, simulate(customers=1500, months=18, seed=3, out=out)
+
+
+def contract() -> dict[str, dict[str, dict[str, object]]]:
+    models = yaml.safe_load((ROOT / "models/bronze/_bronze.yml").read_text())["models"]
+    return {
+        model["name"].removeprefix("bronze_"): {
+            column["name"]: column.get("config", {}).get("meta", {})
+            for column in model["columns"]
+            if column["name"] != "built_from"
+        }
+        for model in models
+        if "nature" in model.get("config", {}).get("meta", {})
+    }
+
+
+def test_each_file_has_the_columns_of_the_contract(company: tuple[Path, SimulationSummary]) -> None:
+    for entity, columns in contract().items():
+        names = pq.read_schema(company[0] / f"{entity}.parquet").names
+        assert sorted(names) == sorted(columns)
+
+
+def test_the_same_seed_makes_the_same_company(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        simulate(customers=200, months=6, seed=11, out=tmp_path / name / "raw")
+    simulate(customers=200, months=6, seed=12, out=tmp_path / "other" / "raw")
+    for entity in contract():
+        tables = {
+            name: pq.read_table(tmp_path / name / "raw" / f"{entity}.parquet")
+            for name in ("one", "two", "other")
+        }
+        assert tables["one"].equals(tables["two"])
+    assert not tables["one"].equals(tables["other"])
+
+
+def test_the_truth_lies_beside_and_is_neither_trivial_nor_hopeless(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    out, summary = company
+    assert {path.stem for path in out.iterdir()} == set(contract())
+    assert 0.82 <= summary.truth_auc <= 0.92
+    truth = pd.read_parquet(out.parent / "truth" / "monthly_churn.parquet")
+    assert truth["churn_probability_horizon"].between(0, 1).all()
+    assert not truth.duplicated(["customer_id", "as_of_date"]).any()
+
+
+def test_about_three_in_a_hundred_facts_come_a_day_or_more_late(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    facts = pd.read_parquet(company[0] / "activity.parquet").dropna(subset=["activity_id"])
+    late = (facts["known_at"].dt.normalize() - facts["occurred_at"].dt.normalize()).dt.days
+    assert 0.02 < (late >= 1).mean() < 0.04
+    assert late.max() <= 46
+
+
+def test_few_rows_break_the_contract_and_few_come_twice(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    facts = pd.read_parquet(company[0] / "activity.parquet")
+    broken = (
+        facts["activity_id"].isna()
+        | facts["customer_id"].isna()
+        | (facts["quantity"] < 1)
+        | (facts["occurred_at"] > facts["known_at"])
+    )
+    assert 0.0005 < broken.mean() < 0.004
+    assert 0.002 < facts.duplicated().mean() < 0.008
+
+
+def test_nothing_is_known_at_or_after_the_end(company: tuple[Path, SimulationSummary]) -> None:
+    for entity in contract():
+        known = pq.read_table(company[0] / f"{entity}.parquet", columns=["known_at"]).to_pandas()
+        assert known["known_at"].max() < pd.Timestamp("2025-07-01")
+
+
+@pytest.mark.parametrize("wrong", [{"customers": 0}, {"months": 0}])
+def test_a_company_of_nobody_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    sizes = {"customers": 10, "months": 2} | wrong
+    with pytest.raises(UsageError):
+        simulate(**sizes, seed=1, out=tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_the_contract_of_the_wide_mart_is_that_of_the_families() -> None:
+    folder = ROOT / "models" / "gold"
+    assert (folder / GENERATED).read_text() == render(folder)
