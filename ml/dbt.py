@@ -153,8 +153,9 @@ def build(
     except HoldfastError as failure:
         if ENGINE_FAULT not in str(failure):
             raise
-        # A fault inside DuckDB 2.0 (seen once in its dictionary cache of hash joins, not again on the
-        # same data) closes the database. A build takes up where it stopped, so one more is safe.
+        # A fault inside DuckDB 2.0 (seen once in its dictionary cache of hash joins, not again on
+        # the same data) closes the database. A build takes up where it stopped, so it is
+        # tried once more.
         return run_dbt(settings, command, progress=progress)
 
 

@@ -73,19 +73,22 @@ def render(gold_dir: Path) -> str:
         "models": [
             _model(
                 "gold_customer_360",
-                "One observation with every feature. The mart that models are trained and scored on; "
-                "it never contains a label.",
+                "One observation with every feature. The mart that models are trained and scored "
+                "on; it never contains a label.",
                 [*head, *features, observations["built_from"]],
             ),
             _model(
                 "gold_training_set",
-                "One observation on the grid whose label is known, with every feature and its label. "
-                "What models are trained and judged on.",
+                "One observation on the grid whose label is known, with every feature and its "
+                "label. What models are trained and judged on.",
                 [*head, *features, *outcome],
             ),
         ]
     }
-    header = "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; edit those.\n\n"
+    header = (
+        "# Written by `python -m ml.gold_contract` from _gold.yml and _features.yml; "
+        "edit those.\n\n"
+    )
     return header + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)
 
 

@@ -1,9 +1,9 @@
 """Columns as whole numbers: how a table is held between its making and its writing.
 
 Every column of the demo company is an ``int64`` array, whatever its type in the file: ids are
-running numbers, words are positions in a vocabulary, money is in hundredths, timestamps are microseconds
-since 1970. `NULL` marks a missing value. So repeats, corrections and breakages are the same few
-array operations on every entity, and strings are made once, at the end, in bulk.
+running numbers, words are positions in a vocabulary, money is in hundredths, timestamps are
+microseconds since 1970. `NULL` marks a missing value. So repeats, corrections and breakages are
+the same few array operations on every entity, and strings are made once, at the end, in bulk.
 """
 
 from __future__ import annotations

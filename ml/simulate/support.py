@@ -150,7 +150,7 @@ def _moods(rng: np.random.Generator, state: Ints) -> Ints:
 
 def _priorities(rng: np.random.Generator, state: Ints, mood: Ints) -> Ints:
     heat = rng.random(len(state)) + 0.35 * (mood == 0) + 0.15 * (state == hz.FRUSTRATED)
-    return np.searchsorted(np.array([0.3, 0.85, 1.2]), heat).astype(np.int64)
+    return np.asarray(np.searchsorted(np.array([0.3, 0.85, 1.2]), heat), dtype=np.int64)
 
 
 def _span(rng: np.random.Generator, hours: Floats) -> Ints:

@@ -2,7 +2,8 @@
 
 The chance to be still there at the end of the horizon, from each state, is known at the end (one)
 and follows day by day backwards from the same chances that drive the story. What enters is the
-hidden state at the start of the as-of date and the calendar of the customer; nothing realised later.
+hidden state at the start of the as-of date and the calendar of the customer; nothing realised
+later.
 """
 
 from __future__ import annotations

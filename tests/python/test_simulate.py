@@ -1,4 +1,4 @@
-"""The demo company: the contract's columns, both clocks, dirt in its shares, and a truth worth learning."""
+"""The demo company: the contract's columns, both clocks, its dirt, a truth worth learning."""
 
 from pathlib import Path
 
