@@ -127,15 +127,6 @@ def test_a_test_that_fails_is_named_with_the_query_that_shows_the_rows(project: 
     assert "/compiled/tiny/tests/assert_" in message
 
 
-def test_what_a_failure_stops_is_not_blamed(project: Path) -> None:
-    (project / "models" / "slow.sql").write_text(
-        "{{ config(materialized='table') }} select count(*) as a "
-        "from range(30000) as x(i), range(300000) as y(j) where hash(i, j) = 5"
-    )
-    (project / "models" / "second.sql").write_text("select nothing from {{ ref('first') }}")
-    assert failure(project).startswith("The model second ")
-
-
 def test_a_test_that_warns_is_a_warning(project: Path) -> None:
     (project / "tests" / "assert_none.sql").write_text(
         "{{ config(severity='warn') }} select * from {{ ref('first') }}"
