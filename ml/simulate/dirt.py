@@ -108,7 +108,8 @@ def _correct(rng: np.random.Generator, entity: Entity, columns: Columns) -> tupl
     count = rows_of(columns)
     order = np.lexsort((columns["known_at"], columns[entity.key]))
     keys = columns[entity.key][order]
-    last = order[np.append(keys[1:] != keys[:-1], True)]
+    # An entity may be empty; then there is no last key either.
+    last = order[np.append(keys[1:] != keys[:-1], True)[:count]]
     rows = np.sort(last[rng.random(len(last)) < CORRECTED_SHARE])
     names = list(entity.corrected)
     which = rng.integers(0, len(names), len(rows))

@@ -103,3 +103,8 @@ def test_a_company_of_nobody_is_refused(wrong: dict[str, int], tmp_path: Path) -
 def test_the_contract_of_the_wide_mart_is_that_of_the_families() -> None:
     folder = ROOT / "models" / "gold"
     assert (folder / GENERATED).read_text() == render(folder)
+
+
+def test_a_company_so_small_that_an_entity_is_empty_is_made(tmp_path: Path) -> None:
+    simulate(customers=7, months=3, seed=11, out=tmp_path / "raw")
+    assert {path.stem for path in (tmp_path / "raw").iterdir()} == set(contract())
