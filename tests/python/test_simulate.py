@@ -106,5 +106,5 @@ def test_the_contract_of_the_wide_mart_is_that_of_the_families() -> None:
 
 
 def test_a_company_so_small_that_an_entity_is_empty_is_made(tmp_path: Path) -> None:
-    simulate(customers=7, months=3, seed=11, out=tmp_path / "raw")
+    simulate(customers=1, months=1, seed=1, out=tmp_path / "raw")
     assert {path.stem for path in (tmp_path / "raw").iterdir()} == set(contract())
