@@ -140,9 +140,9 @@ def test_a_command_prints_one_json_object(demo: Demo, command: str) -> None:
 
 
 def test_a_run_as_json_holds_the_whole_summary(demo: Demo) -> None:
-    from ml.cli import _plain
+    from ml.terminal import plain
 
-    plain = json.loads(json.dumps(_plain(demo.result), allow_nan=False))
+    plain = json.loads(json.dumps(plain(demo.result), allow_nan=False))
     assert plain["summary"]["customers"][0]["priority"] == 1
     assert plain["trained"]["model_version"] == 1
     assert plain["steps"][0]["seconds"] > 0
