@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,11 @@ class _Listener:
 
 
 def run_dbt(
-    settings: Settings, command: Sequence[str], *, progress: Progress | None = None
+    settings: Settings,
+    command: Sequence[str],
+    *,
+    progress: Progress | None = None,
+    manifest: Any = None,
 ) -> DbtResult:
     """Run one dbt command in the project, in this process, and leave the warehouse closed.
 
@@ -87,25 +92,18 @@ def run_dbt(
         dbt's own words, such as ``["build", "--select", "gold_observations"]``.
     progress
         Called with the node that starts, how many have started before it, and how many there are.
+    manifest
+        What `parse` gave for this project, which spares parsing it again. It holds for any vars
+        that change neither the graph nor the configuration of nodes.
 
     Raises
     ------
     HoldfastError
         Where dbt fails: which node, why, and what to do next. The whole story is in the log.
     """
-    # Importing dbt takes over a second, which `holdfast --help` need not wait for.
-    from dbt.cli.main import dbtRunner
-
     started = time.perf_counter()
-    settings.log_dir.mkdir(parents=True, exist_ok=True)
     listener = _Listener(progress)
-    with _environment(settings), contextlib.chdir(settings.project_dir):
-        try:
-            outcome = dbtRunner(callbacks=[listener]).invoke([*command, *_arguments(settings)])
-        finally:
-            _release_warehouse()
-    if _is_interrupt(outcome.exception):
-        raise KeyboardInterrupt from outcome.exception
+    outcome = _invoke(settings, command, listener, manifest)
     results = list(getattr(outcome.result, "results", None) or [])
     if not outcome.success:
         raise _failure(settings, outcome.exception, results)
@@ -118,6 +116,35 @@ def run_dbt(
         warnings=tuple(dict.fromkeys(listener.warnings)),
         notes=tuple(dict.fromkeys(listener.notes)),
     )
+
+
+def parse(settings: Settings) -> Any:
+    """Return the project's manifest, for several runs of dbt that differ in little.
+
+    Raises
+    ------
+    HoldfastError
+        Where the project cannot be parsed.
+    """
+    outcome = _invoke(settings, ["parse"], _Listener(None), None)
+    if not outcome.success:
+        raise _failure(settings, outcome.exception, [])
+    return outcome.result
+
+
+def warehouse_of_profile(settings: Settings) -> Path | None:
+    """Return the file that the project's profile opens; None where it opens no DuckDB file."""
+    from dbt.config.runtime import load_profile
+    from dbt.flags import set_from_args
+    from dbt_common.context import set_invocation_context
+
+    with _environment(settings), contextlib.chdir(settings.project_dir):
+        # dbt's reader of profiles sees the environment and the flags of an invocation.
+        set_invocation_context(dict(os.environ))
+        set_from_args(Namespace(profiles_dir=_profiles_dir(settings)), None)
+        profile = load_profile(str(settings.project_dir), {}, target_override=settings.target)
+        path = getattr(profile.credentials, "path", None)
+        return None if path is None else Path(path).resolve()
 
 
 def install_packages(settings: Settings) -> None:
@@ -159,15 +186,37 @@ def build(
         return run_dbt(settings, command, progress=progress)
 
 
+def _invoke(settings: Settings, command: Sequence[str], listener: _Listener, manifest: Any) -> Any:
+    # Importing dbt takes over a second, which `holdfast --help` need not wait for.
+    from dbt.cli.main import dbtRunner
+
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    with _environment(settings), contextlib.chdir(settings.project_dir):
+        try:
+            runner = dbtRunner(manifest=manifest, callbacks=[listener])
+            outcome = runner.invoke([*command, *_arguments(settings)])
+        finally:
+            _release_warehouse()
+    if _is_interrupt(outcome.exception):
+        raise KeyboardInterrupt from outcome.exception
+    return outcome
+
+
 def _arguments(settings: Settings) -> list[str]:
     arguments = ["--project-dir", str(settings.project_dir), "--target", settings.target]
-    if (settings.project_dir / "profiles.yml").is_file():
-        arguments += ["--profiles-dir", str(settings.project_dir)]
+    arguments += ["--profiles-dir", _profiles_dir(settings)]
     if settings.vars:
         arguments += ["--vars", json.dumps(dict(settings.vars), default=str)]
     # Standard output belongs to the command line; everything goes to the file.
     arguments += ["--log-path", str(settings.log_dir), "--log-level", "none", "--no-print"]
     return [*arguments, "--log-level-file", "debug", "--no-use-colors", "--no-use-colors-file"]
+
+
+def _profiles_dir(settings: Settings) -> str:
+    """Return the folder of the profile: the project's own, else where dbt looks."""
+    if (settings.project_dir / "profiles.yml").is_file():
+        return str(settings.project_dir)
+    return os.environ.get("DBT_PROFILES_DIR") or str(Path.home() / ".dbt")
 
 
 @contextlib.contextmanager

@@ -2,10 +2,64 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated, Any
+
 import typer
+from rich.console import RenderableType
+
+from ml.progress import Steps
+from ml.settings import Settings
+from ml.terminal import HERE, AsJson, ProjectDir, Target, Vars, execute
 
 app = typer.Typer(
     name="audit",
     help="Prove that gold has not seen the future, and that every build agrees with every other.",
     no_args_is_help=True,
 )
+
+
+@app.callback()
+def _audit() -> None:
+    pass
+
+
+@app.command()
+def replay(
+    as_of: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            "--as-of", formats=["%Y-%m-%d"], help="An as-of date to replay; may come repeatedly."
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(help="Without --as-of: how many as-of dates, evenly over all.")
+    ] = 24,
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild gold from the data cut at each as-of date, and compare every cell."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.audit.render import of_replay
+        from ml.audit.replay import replay as rebuild
+
+        with steps.step("Replay") as step:
+            result = rebuild(
+                settings,
+                as_of=[each.date() for each in as_of or ()],
+                sample=sample,
+                progress=step.progress,
+            )
+            step.outcome = f"{result.cells:,} cells compared"
+        return result, of_replay(result)
+
+    _end(execute(work, project_dir, target, vars, as_json))
+
+
+def _end(result: Any) -> None:
+    """End with exit code 1 where an audit is red."""
+    if not result.is_green:
+        raise typer.Exit(1)

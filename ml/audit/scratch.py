@@ -1,0 +1,134 @@
+"""A scratch warehouse beside the real one, in which audits build what they compare."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+
+from ml import dbt
+from ml.errors import HoldfastError
+from ml.progress import Progress
+from ml.settings import Settings
+from ml.warehouse import Warehouse
+
+# What dbt and ml/ make themselves; everything else in a warehouse is a source.
+OWN_SCHEMAS = ("bronze", "silver", "gold", "ml", "marts")
+
+
+@dataclass
+class Scratch:
+    """A project whose warehouse, logs and artifacts lie in a folder of their own."""
+
+    settings: Settings
+    _manifest: Any = field(default=None, repr=False)
+
+    def build(
+        self,
+        select: Sequence[str],
+        *,
+        seeds: bool = False,
+        vars: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> dbt.DbtResult:
+        """Build models, without tests, with these vars beside those of the scratch project.
+
+        The project is parsed once for all builds, so these vars must change neither its graph nor
+        the configuration of its models: `known_until` and `extra_as_of_dates` do not.
+        """
+        if self._manifest is None:
+            self._manifest = dbt.parse(self.settings)
+        wanted = replace(
+            self.settings, vars=MappingProxyType({**self.settings.vars, **(vars or {})})
+        )
+        kinds = ["--resource-type", "model", *(["--resource-type", "seed"] if seeds else [])]
+        return dbt.run_dbt(
+            wanted,
+            ["build", *kinds, "--select", *select],
+            progress=progress,
+            manifest=self._manifest,
+        )
+
+
+@contextmanager
+def scratch(
+    settings: Settings, name: str, *, vars: Mapping[str, Any], with_sources: bool = False
+) -> Iterator[Scratch]:
+    """Open a scratch warehouse under the local folder; it is removed at the end.
+
+    Parameters
+    ----------
+    settings
+        The real project.
+    name
+        What the folder's name begins with.
+    vars
+        dbt vars beside those of the real project; they win.
+    with_sources
+        Whether the tables that others loaded into the real warehouse are copied into it.
+
+    Raises
+    ------
+    HoldfastError
+        Where the project's profile would open another warehouse than the scratch one.
+    """
+    root = settings.local_dir / "audit"
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+    try:
+        own = replace(
+            settings,
+            local_dir=folder,
+            target_dir=folder / "target",
+            vars=MappingProxyType(
+                {**settings.vars, "raw_path": str(settings.raw_dir), **dict(vars)}
+            ),
+        )
+        _require_own_warehouse(own)
+        if with_sources:
+            _copy_sources(settings.warehouse_path, own.warehouse_path)
+        yield Scratch(own)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not any(root.iterdir()):
+            root.rmdir()
+
+
+def _require_own_warehouse(settings: Settings) -> None:
+    opened = dbt.warehouse_of_profile(settings)
+    if opened != settings.warehouse_path.resolve():
+        raise HoldfastError(
+            "An audit builds in a scratch warehouse, so the profile's path must follow the "
+            "environment variable HOLDFAST_LOCAL: expected path: \"{{ env_var('HOLDFAST_LOCAL', "
+            f"'local') }}}}/warehouse.duckdb\" for the target {settings.target}, found {opened}. "
+            "Mend profiles.yml."
+        )
+
+
+def _copy_sources(real: Path, own: Path) -> None:
+    with Warehouse.open(real, read_only=True) as warehouse:
+        managed = ", ".join(f"'{schema}'" for schema in OWN_SCHEMAS)
+        tables = warehouse.query(
+            "select schema_name, table_name from duckdb_tables() "
+            "where database_name = current_database() and not internal and not temporary "
+            f"and schema_name not in ({managed}) order by 1, 2"
+        ).to_pylist()
+    if not tables:
+        return
+    with duckdb.connect(str(own)) as connection:
+        connection.execute(f"attach '{_quoted(real)}' as real_warehouse (read_only)")
+        for table in tables:
+            name = f'"{table["schema_name"]}"."{table["table_name"]}"'
+            connection.execute(f'create schema if not exists "{table["schema_name"]}"')
+            connection.execute(f"create table {name} as from real_warehouse.{name}")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
