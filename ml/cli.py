@@ -57,7 +57,7 @@ def run(
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
         from ml.run import run as run_all
-        from ml.summary import render
+        from ml.run_page import render
 
         result = run_all(settings, steps, is_demo=demo)
         return result, render(settings, result)
@@ -156,7 +156,7 @@ def evaluate(
     """Judge the champion again on the dates it never trained on."""
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
-        from ml.train import evaluate as judge
+        from ml.evaluate import evaluate as judge
 
         with steps.step("Evaluate") as step:
             result = judge(settings, progress=step.progress)

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import checks, explain, matrix
+from ml.champion import Champion, require_champion
+from ml.clock import utc_now
+from ml.door import require_pass
 from ml.errors import ContractError, DataError
 from ml.estimators import ChurnModel
 from ml.progress import Progress, silent
-from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.train import keep_report, require_champion
 from ml.training_set import require_features
 from ml.warehouse import Warehouse
 
@@ -103,20 +104,20 @@ def score(
         If there is no customer at that date.
     """
     say = progress or silent
+    Warehouse.require(settings.warehouse_path)
     say("Loading the champion", 0, 0)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
-    version = require_champion(store, settings.train.model_name)
-    model = store.load_model(version)
-    trained_at = TrainingRecord.from_dict(store.load_record(version)).trained_at
+    champion = require_champion(store, settings.train.model_name)
+    model = store.load_model(champion.version)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, version, trained_at, model, as_of)
+        wanted = _slice(warehouse, champion, model, as_of)
         there = _existing(warehouse, wanted, model, settings.score.reasons)
         if there is not None:
             return there
         scored = _score_rows(warehouse, model, wanted, settings, say)
     run_id = uuid.uuid4().hex
-    scored_at = datetime.now(UTC).replace(tzinfo=None)
+    scored_at = utc_now()
     say("Checking the predictions", 0, 0)
     predictions = _predictions(scored, wanted, run_id, scored_at)
     _check_door(settings, predictions, wanted, run_id, scored_at)
@@ -144,20 +145,19 @@ def is_current(settings: Settings, *, as_of: date | None = None) -> bool:
     HoldfastError
         As `score` does where there is no champion, no customer or no fitting feature.
     """
+    Warehouse.require(settings.warehouse_path)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
-    version = require_champion(store, settings.train.model_name)
-    model = store.load_model(version)
-    trained_at = TrainingRecord.from_dict(store.load_record(version)).trained_at
+    champion = require_champion(store, settings.train.model_name)
+    model = store.load_model(champion.version)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, version, trained_at, model, as_of)
+        wanted = _slice(warehouse, champion, model, as_of)
         return _existing(warehouse, wanted, model, settings.score.reasons) is not None
 
 
 def _slice(
     warehouse: Warehouse,
-    version: RegisteredVersion,
-    trained_at: datetime,
+    champion: Champion,
     model: ChurnModel,
     as_of: date | None,
 ) -> _Slice:
@@ -191,8 +191,8 @@ def _slice(
         )
     return _Slice(
         as_of_date=day,
-        version=version,
-        trained_at=trained_at,
+        version=champion.version,
+        trained_at=champion.record.trained_at,
         features_hash=model.features_hash,
         gold_fingerprint=str(fingerprint[0]["fingerprint"]),
         rows=customers[day],
@@ -326,15 +326,14 @@ def _check_door(
             },
         }
     )
-    report = checks.check(
+    require_pass(
+        settings,
         frame,
         checks.prediction_expectations(wanted.rows),
         suite=checks.PREDICTIONS_SUITE,
         run_id=run_id,
         checked_at=checked_at,
     )
-    keep_report(settings, report)
-    checks.require_success(report)
 
 
 def _result(

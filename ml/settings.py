@@ -58,6 +58,13 @@ class TrainSettings:
         _is_share("train.calibration_share", self.calibration_share)
         _is_share("train.capacity_share", self.capacity_share)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them."""
+        return {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in vars(self).items()
+        }
+
 
 @dataclass(frozen=True)
 class ScoreSettings:

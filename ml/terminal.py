@@ -171,6 +171,6 @@ def plain(value: Any) -> Any:
 
 def pairs_of(result: Any) -> RenderableType:
     """Return a result as names and values, one a line."""
-    from ml.summary import pairs
+    from ml.page import pairs
 
     return pairs(plain(result))

@@ -51,6 +51,11 @@ class Warehouse:
         except duckdb.Error as error:
             raise _engine_error(path, error) from error
 
+    @classmethod
+    def require(cls, path: Path) -> None:
+        """Raise as `open` would for reading: before work that would be in vain without one."""
+        cls.open(path, read_only=True).close()
+
     def __enter__(self) -> Warehouse:
         """Return itself; it is open already."""
         return self

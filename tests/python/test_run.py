@@ -13,8 +13,8 @@ from conftest import ROOT, Demo, quiet
 from rich.console import Console
 
 from ml.run import RunResult, run
+from ml.run_page import render
 from ml.settings import Settings
-from ml.summary import render
 from ml.warehouse import Warehouse
 
 

@@ -16,7 +16,10 @@ from ml import explain, matrix
 from ml import score as scoring
 from ml import train as training
 from ml.errors import ContractError, DataError, HoldfastError
+from ml.evaluate import evaluate
+from ml.plan import make_plan
 from ml.registry import Registry
+from ml.settings import load_settings
 from ml.splits import customer_share
 from ml.warehouse import Warehouse
 
@@ -253,7 +256,7 @@ def test_results_are_json(trained, scored):
 
 
 def test_evaluate_judges_the_champion_as_it_was_judged(company, trained):
-    found = training.evaluate(company.settings)
+    found = evaluate(company.settings)
     recorded = {
         (each.estimator, each.segment, each.metric): each for each in trained.record.evaluations
     }
@@ -449,7 +452,7 @@ def test_calibration_customers_fit_nothing(own):
 
 def _key(company):
     with Warehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
-        return training._plan(company.settings, warehouse).training_key
+        return make_plan(company.settings, warehouse).training_key
 
 
 def test_a_training_cut_off_is_mended_by_the_next(own):
@@ -652,6 +655,17 @@ def test_a_matrix_that_fails_its_check_stops_the_run_and_keeps_the_results(broke
     experiment = store._client.get_experiment_by_name("churn")
     (run,) = store._client.search_runs([experiment.experiment_id])
     assert run.info.status == "FAILED"
+
+
+@pytest.mark.parametrize("command", [scoring.score, scoring.is_current, evaluate])
+def test_an_absent_warehouse_is_told_before_the_registry_is_set_up(command, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("the registry was set up first")
+
+    monkeypatch.setattr(Registry, "__init__", refuse)
+    (tmp_path / "dbt_project.yml").write_text("name: company\nprofile: company\n")
+    with pytest.raises(HoldfastError, match="There is no warehouse at .*Build it first"):
+        command(load_settings(tmp_path))
 
 
 def test_an_absent_manifest_is_an_error(broken):

@@ -1,0 +1,124 @@
+"""Write down what there is to know of a training, once its models are judged."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from ml import matrix, metrics
+from ml.champion import Champion
+from ml.estimators import BASE_RATE, RECENCY, ChurnModel
+from ml.judge import Decision, Judgement, decide
+from ml.metrics import AVERAGE_PRECISION, Estimate
+from ml.plan import Plan
+from ml.records import LabelRate, TrainingRecord, TruthReport
+from ml.training_set import LabelledRows, sha256_of
+
+
+def make_record(
+    plan: Plan,
+    frame: pd.DataFrame,
+    judged: Judgement,
+    model: ChurnModel,
+    *,
+    candidates: Mapping[str, float],
+    champion: Champion | None,
+    truth: TruthReport | None,
+    trained_at: datetime,
+) -> TrainingRecord:
+    """Return the record of a training, with the decision on which version serves.
+
+    Parameters
+    ----------
+    judged
+        The test's results for every estimator.
+    model
+        The family that was chosen.
+    candidates
+        Average precision of each family on the rows that calibrate.
+    champion
+        The version that serves until now.
+    """
+    data, split = plan.data, plan.split
+    train_dates = data.as_of_date[split.fit | split.calibrate]
+    used = split.fit | split.calibrate | split.test
+    return TrainingRecord(
+        estimator=model.family,
+        trained_at=trained_at,
+        training_cutoff=plan.period.cutoff,
+        train_from=matrix.as_date(train_dates.min()),
+        train_to=matrix.as_date(train_dates.max()),
+        test_from=plan.period.dates[0],
+        test_to=plan.period.dates[-1],
+        train_rows=int(split.fit.sum()),
+        calibration_rows=int(split.calibrate.sum()),
+        test_rows=int(split.test.sum()),
+        purged_rows=split.purged,
+        features_hash=plan.contract.features_hash,
+        feature_count=len(plan.contract.names),
+        gold_fingerprint=plan.gold_fingerprint,
+        training_set_id=plan.training_set_id,
+        training_set_sha256=_content_hash(data.keys.filter(pa.array(used)), frame.loc[used]),
+        calibration_method=model.calibrator.method,
+        candidates=dict(candidates),
+        decision=_decision(plan, judged, model.family, champion),
+        evaluations=judged.evaluations,
+        label_rates=_label_rates(data),
+        truth=truth,
+        notes=_notes(frame.loc[split.fit], model),
+    )
+
+
+def _decision(plan: Plan, judged: Judgement, family: str, champion: Champion | None) -> Decision:
+    baseline = RECENCY if RECENCY in judged.precision_samples else BASE_RATE
+    own = judged.overall(family, AVERAGE_PRECISION)
+    other = judged.overall(baseline, AVERAGE_PRECISION)
+    if own.value is None or other.value is None:
+        difference = Estimate(None)
+    else:
+        difference = metrics.estimate(
+            own.value - other.value,
+            judged.precision_samples[family] - judged.precision_samples[baseline],
+        )
+    precision, is_other = None, True
+    if champion is not None:
+        served = champion.record
+        precision = Judgement(served.evaluations).overall(served.estimator, AVERAGE_PRECISION)
+        is_other = (served.gold_fingerprint, served.features_hash) != (
+            plan.gold_fingerprint,
+            plan.contract.features_hash,
+        )
+    return decide(
+        own,
+        difference,
+        baseline=baseline,
+        champion=None if champion is None else champion.version.model_version,
+        champion_precision=precision,
+        is_other_training=is_other,
+    )
+
+
+def _label_rates(data: LabelledRows) -> tuple[LabelRate, ...]:
+    cohorts = matrix.to_objects(data.keys.column("cohort"))
+    return tuple(
+        LabelRate(
+            cohort, int((cohorts == cohort).sum()), int(data.is_churn[cohorts == cohort].sum())
+        )
+        for cohort in sorted({cohort for cohort in cohorts if cohort is not None})
+    )
+
+
+def _notes(fit_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
+    notes = []
+    empty = [name for name in model.types if fit_frame[name].isna().all()]
+    if empty:
+        notes.append(f"null in every training row, kept: {', '.join(empty)}")
+    if model.recency is None:
+        notes.append("no recency feature has a value: the base rate is the only baseline")
+    return tuple(notes)
+
+
+def _content_hash(keys: pa.Table, frame: pd.DataFrame) -> str:
+    features = pa.Table.from_pandas(frame, preserve_index=False)
+    return sha256_of(matrix.digest(keys), matrix.digest(features))

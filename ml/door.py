@@ -1,0 +1,34 @@
+"""A door of `ml/`: rows are checked before they pass, and the results are kept either way."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from ml import checks
+from ml.settings import Settings
+from ml.warehouse import Warehouse
+
+
+def require_pass(
+    settings: Settings,
+    rows: pd.DataFrame,
+    expectations: Sequence[Any],
+    *,
+    suite: str,
+    run_id: str,
+    checked_at: datetime,
+) -> None:
+    """Check rows, keep the results in `ml.check_results` and among the reports, stop a failure.
+
+    Raises
+    ------
+    ContractError
+        If an expectation fails.
+    """
+    report = checks.check(rows, expectations, suite=suite, run_id=run_id, checked_at=checked_at)
+    checks.write_json(report, settings.reports_dir)
+    with Warehouse.open(settings.warehouse_path) as warehouse:
+        warehouse.append("ml.check_results", checks.to_rows(report))
+    checks.require_success(report)
