@@ -59,6 +59,38 @@ def replay(
     _end(execute(work, project_dir, target, vars, as_json))
 
 
+@app.command()
+def arrivals(
+    schedules: Annotated[int, typer.Option(help="How many histories of arrival.")] = 20,
+    customers: Annotated[int, typer.Option(help="How many customers' rows a history has.")] = 12,
+    seed: Annotated[int, typer.Option(help="Of the first history; the next have the next.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes that work side by side.")] = 1,
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Deliver rows in random batches; incremental builds must end where one full build ends."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.audit.arrivals import arrivals as deliver
+        from ml.audit.render import of_arrivals
+
+        with steps.step("Arrivals") as step:
+            result = deliver(
+                settings,
+                schedules=schedules,
+                customers=customers,
+                seed=seed,
+                jobs=jobs,
+                progress=step.progress,
+            )
+            step.outcome = f"{result.builds:,} builds"
+        return result, of_arrivals(result)
+
+    _end(execute(work, project_dir, target, vars, as_json))
+
+
 def _end(result: Any) -> None:
     """End with exit code 1 where an audit is red."""
     if not result.is_green:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ml.audit.arrivals import MOST_REBUILT, ArrivalsResult
 from ml.audit.replay import ReplayResult
 
 
@@ -68,3 +69,49 @@ def _replay_verdict(result: ReplayResult) -> Text:
         "by other code or from other rows than stand now: run `dbt build`, then this again.",
         style="bold red",
     )
+
+
+def of_arrivals(result: ArrivalsResult) -> RenderableType:
+    """Return the schedules by the order of their rows, those that ended elsewhere, the verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rows came")
+    names = ("histories", "builds", "same end", "dates rebuilt", "least")
+    for name in names:
+        table.add_column(name, justify="right")
+    for order in sorted({each.order for each in result.schedules}):
+        of_order = [each for each in result.schedules if each.order == order]
+        table.add_row(
+            order,
+            f"{len(of_order):,}",
+            f"{sum(each.builds for each in of_order):,}",
+            f"{sum(each.is_equal for each in of_order):,}",
+            f"{sum(each.dates_rebuilt for each in of_order):,}",
+            f"{sum(each.dates_least for each in of_order):,}",
+        )
+    parts: list[RenderableType] = [table, ""]
+    for each in result.failed[:5]:
+        parts.append(
+            Text(
+                f"Seed {each.seed} ({each.order}) ended elsewhere in "
+                f"{', '.join(each.different_tables)}. Again: holdfast audit arrivals --schedules 1 "
+                f"--seed {each.seed} --customers {result.customers}",
+                style="bold red",
+            )
+        )
+    ratio = (
+        "none had to be" if result.rebuilt_ratio is None else f"{result.rebuilt_ratio:.3f} times"
+    )
+    rebuilt = f"As-of dates rebuilt, by the least that had to be: {ratio} (at most {MOST_REBUILT})."
+    if result.is_green:
+        verdict = Text(
+            f"Green: {len(result.schedules)} histories of arrival, {result.builds} builds; every "
+            f"one ended in the same silver and gold as one full build. {rebuilt}",
+            style="green",
+        )
+    else:
+        verdict = Text(
+            f"Red: {len(result.failed)} of {len(result.schedules)} histories ended elsewhere than "
+            f"one full build. {rebuilt}",
+            style="bold red",
+        )
+    return Group(*parts, verdict, Text(f"Report: {result.report}", style="dim"))

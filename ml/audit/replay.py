@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from ml.audit.cells import Comparison, compare, side_by_side
 from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_report
-from ml.audit.scratch import Scratch, scratch
+from ml.audit.scratch import Scratch, audit_folder, copy_sources
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
@@ -181,7 +181,9 @@ def replay(
     cuts = _cuts(chosen, moments)
     found: dict[tuple[str, date], list[tuple[date, Comparison]]] = {}
     extra = {"extra_as_of_dates": [str(each) for each in chosen if each in off_grid]}
-    with scratch(settings, AUDIT, vars=extra, with_sources=True) as own:
+    with audit_folder(settings, AUDIT) as folder:
+        own = Scratch.at(settings, folder, vars=extra)
+        copy_sources(settings.warehouse_path, own.settings.warehouse_path)
         for place, cut in enumerate(cuts):
             say(f"Cut at {cut.moment}", place, len(cuts))
             _build(own, cut, is_first=place == 0)

@@ -30,9 +30,46 @@ class Scratch:
     settings: Settings
     _manifest: Any = field(default=None, repr=False)
 
+    @classmethod
+    def at(cls, settings: Settings, folder: Path, *, vars: Mapping[str, Any]) -> Scratch:
+        """Lay a scratch project into a folder.
+
+        Parameters
+        ----------
+        settings
+            The real project.
+        folder
+            Where everything of the scratch project lies.
+        vars
+            dbt vars beside those of the real project; they win.
+
+        Raises
+        ------
+        HoldfastError
+            Where the project's profile would open another warehouse than the scratch one.
+        """
+        own = replace(
+            settings,
+            local_dir=folder,
+            raw_dir=Path(vars.get("raw_path", settings.raw_dir)),
+            target_dir=folder / "target",
+            vars=MappingProxyType(
+                {**settings.vars, "raw_path": str(settings.raw_dir), **dict(vars)}
+            ),
+        )
+        _require_own_warehouse(own)
+        return cls(own)
+
+    @property
+    def manifest(self) -> Any:
+        """The project as dbt parses it, once."""
+        if self._manifest is None:
+            self._manifest = dbt.parse(self.settings)
+        return self._manifest
+
     def build(
         self,
-        select: Sequence[str],
+        select: Sequence[str] = (),
         *,
         seeds: bool = False,
         vars: Mapping[str, Any] | None = None,
@@ -41,60 +78,29 @@ class Scratch:
         """Build models, without tests, with these vars beside those of the scratch project.
 
         The project is parsed once for all builds, so these vars must change neither its graph nor
-        the configuration of its models: `known_until` and `extra_as_of_dates` do not.
+        the configuration of its models: `known_until` and `extra_as_of_dates` do not. Without
+        models named, the seeds alone are built.
         """
-        if self._manifest is None:
-            self._manifest = dbt.parse(self.settings)
         wanted = replace(
             self.settings, vars=MappingProxyType({**self.settings.vars, **(vars or {})})
         )
-        kinds = ["--resource-type", "model", *(["--resource-type", "seed"] if seeds else [])]
+        kinds = [*(["model"] if select else []), *(["seed"] if seeds else [])]
+        command = ["build", *(word for kind in kinds for word in ("--resource-type", kind))]
+        if select:
+            command += ["--select", *select]
         return dbt.run_dbt(
-            wanted,
-            ["build", *kinds, "--select", *select],
-            progress=progress,
-            manifest=self._manifest,
+            wanted, command, progress=progress, manifest=self.manifest, is_brief=True
         )
 
 
 @contextmanager
-def scratch(
-    settings: Settings, name: str, *, vars: Mapping[str, Any], with_sources: bool = False
-) -> Iterator[Scratch]:
-    """Open a scratch warehouse under the local folder; it is removed at the end.
-
-    Parameters
-    ----------
-    settings
-        The real project.
-    name
-        What the folder's name begins with.
-    vars
-        dbt vars beside those of the real project; they win.
-    with_sources
-        Whether the tables that others loaded into the real warehouse are copied into it.
-
-    Raises
-    ------
-    HoldfastError
-        Where the project's profile would open another warehouse than the scratch one.
-    """
+def audit_folder(settings: Settings, name: str) -> Iterator[Path]:
+    """Make a folder under the local one, named by the audit, and remove it at the end."""
     root = settings.local_dir / "audit"
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
     try:
-        own = replace(
-            settings,
-            local_dir=folder,
-            target_dir=folder / "target",
-            vars=MappingProxyType(
-                {**settings.vars, "raw_path": str(settings.raw_dir), **dict(vars)}
-            ),
-        )
-        _require_own_warehouse(own)
-        if with_sources:
-            _copy_sources(settings.warehouse_path, own.warehouse_path)
-        yield Scratch(own)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if not any(root.iterdir()):
@@ -112,7 +118,8 @@ def _require_own_warehouse(settings: Settings) -> None:
         )
 
 
-def _copy_sources(real: Path, own: Path) -> None:
+def copy_sources(real: Path, own: Path) -> None:
+    """Copy the tables that others loaded into the real warehouse into a scratch one."""
     with Warehouse.open(real, read_only=True) as warehouse:
         managed = ", ".join(f"'{schema}'" for schema in OWN_SCHEMAS)
         tables = warehouse.query(
