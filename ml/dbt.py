@@ -145,7 +145,7 @@ def warehouse_of_profile(settings: Settings) -> Path | None:
     with _environment(settings), contextlib.chdir(settings.project_dir):
         # dbt's reader of profiles sees the environment and the flags of an invocation.
         set_invocation_context(dict(os.environ))
-        set_from_args(Namespace(profiles_dir=_profiles_dir(settings)), None)
+        set_from_args(Namespace(profiles_dir=str(settings.profiles_dir)), None)
         profile = load_profile(str(settings.project_dir), {}, target_override=settings.target)
         path = getattr(profile.credentials, "path", None)
         return None if path is None else Path(path).resolve()
@@ -215,7 +215,7 @@ def _invoke(
 
 def _arguments(settings: Settings, *, is_brief: bool) -> list[str]:
     arguments = ["--project-dir", str(settings.project_dir), "--target", settings.target]
-    arguments += ["--profiles-dir", _profiles_dir(settings)]
+    arguments += ["--profiles-dir", str(settings.profiles_dir)]
     if settings.vars:
         arguments += ["--vars", json.dumps(dict(settings.vars), default=str)]
     # Standard output belongs to the command line; everything goes to the file.
@@ -224,13 +224,6 @@ def _arguments(settings: Settings, *, is_brief: bool) -> list[str]:
     if is_brief:
         return [*arguments, "--log-level-file", "warn", "--no-write-json"]
     return [*arguments, "--log-level-file", "debug"]
-
-
-def _profiles_dir(settings: Settings) -> str:
-    """Return the folder of the profile: the project's own, else where dbt looks."""
-    if (settings.project_dir / "profiles.yml").is_file():
-        return str(settings.project_dir)
-    return os.environ.get("DBT_PROFILES_DIR") or str(Path.home() / ".dbt")
 
 
 @contextlib.contextmanager

@@ -109,6 +109,8 @@ class Settings:
         Where raw files lie, unless models are named under the var ``inputs``.
     target_dir
         Where dbt leaves its artifacts; ``DBT_TARGET_PATH`` moves it for dbt and for us.
+    profiles_dir
+        Where dbt finds the profile: the project's own ``profiles.yml``, else where dbt looks.
     """
 
     project_dir: Path
@@ -117,6 +119,7 @@ class Settings:
     vars: Mapping[str, Any]
     raw_dir: Path
     target_dir: Path
+    profiles_dir: Path
     seed: int
     demo: DemoSettings
     train: TrainSettings
@@ -207,12 +210,20 @@ def load_settings(
         vars=MappingProxyType(given_vars),
         raw_dir=project_dir / (raw_path if raw_path else local_dir / "raw"),
         target_dir=project_dir / (os.environ.get("DBT_TARGET_PATH") or "target"),
+        profiles_dir=_profiles_dir(project_dir),
         seed=_typed("seed", values["seed"], int),
         demo=_section(DemoSettings, "demo", values["demo"]),
         train=_section(TrainSettings, "train", values["train"]),
         score=_section(ScoreSettings, "score", values["score"]),
         summary=_section(SummarySettings, "summary", values["summary"]),
     )
+
+
+def _profiles_dir(project_dir: Path) -> Path:
+    if (project_dir / "profiles.yml").is_file():
+        return project_dir
+    elsewhere = os.environ.get("DBT_PROFILES_DIR")
+    return Path(elsewhere).expanduser() if elsewhere else Path.home() / ".dbt"
 
 
 def _overrides(project_dir: Path) -> dict[str, Any]:

@@ -10,9 +10,8 @@ row was known that came, changed or went.
 
 from __future__ import annotations
 
-import random
 import re
-import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,11 +23,12 @@ from typing import Any
 
 import duckdb
 
-from ml.audit.content import Content, content_of, differing
+from ml.audit.content import Content, differing
 from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_report
-from ml.audit.rows import EntityContract, entity_contracts, sample_rows, soiled, write_rows
+from ml.audit.rows import EntityContract, sample_rows, soiled, write_rows
 from ml.audit.schedules import Rows, draw_schedule
-from ml.audit.scratch import Scratch, audit_folder
+from ml.audit.scratch import audit_folder
+from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings, load_settings
@@ -42,7 +42,6 @@ MOST_REBUILT = 1.1
 # So many schedules share their customers, and with them the one full build they are held against.
 SCHEDULES_A_COMPANY = 25
 
-_GOLD = "+path:models/gold"
 _BUILT = re.compile(r"gold\.customer_360: (\d+) slices")
 
 
@@ -251,66 +250,41 @@ class _Company:
     content: Content
 
 
-class _Yard:
-    """A process's scratch project, which runs one schedule after the other."""
+class _Runner:
+    """A process's own scratch project, which runs one schedule after the other."""
 
     def __init__(self, place: _Place) -> None:
         settings = place.settings()
-        self.folder = Path(place.folder) / f"at-{id(self)}-{random.SystemRandom().getrandbits(32)}"
-        self.raw = self.folder / "raw"
-        self.raw.mkdir(parents=True)
-        self.scratch = Scratch.at(
-            settings,
-            self.folder,
-            vars={"raw_path": str(self.raw), "inputs": {}, "known_until": None},
-        )
+        folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
+        self.yard = Yard(settings, folder)
         self.standing = settings.warehouse_path
         self.customers = place.customers
-        self.scratch.build(seeds=True)
-        self.seeded = self.folder / "seeded.duckdb"
-        shutil.copyfile(self.warehouse, self.seeded)
-        self.contracts: Mapping[str, EntityContract] = entity_contracts(
-            self.scratch.manifest.to_dict()
-        )
         self._companies: dict[int, _Company] = {}
-
-    @property
-    def warehouse(self) -> Path:
-        return self.scratch.settings.warehouse_path
-
-    def start_anew(self) -> None:
-        """Remove all raw rows and all that was built from them."""
-        shutil.rmtree(self.raw)
-        self.raw.mkdir()
-        self.warehouse.with_name(f"{self.warehouse.name}.wal").unlink(missing_ok=True)
-        shutil.copyfile(self.seeded, self.warehouse)
 
     def company(self, number: int) -> _Company:
         """Return the customers that some schedules share, built once."""
         if number not in self._companies:
-            rows = soiled(
-                sample_rows(self.standing, self.contracts, customers=self.customers, seed=number),
-                self.contracts,
-                number,
-            )
-            self.start_anew()
+            contracts = self.yard.contracts
+            rows = sample_rows(self.standing, contracts, customers=self.customers, seed=number)
+            rows = soiled(rows, contracts, number)
+            self.yard.start_anew()
             for entity, table in rows.items():
-                write_rows(table, self.raw / f"{entity}.parquet")
-            self.scratch.build([_GOLD])
-            self._companies = {number: _Company(rows, content_of(self.warehouse))}
+                write_rows(table, self.yard.raw / f"{entity}.parquet")
+            self.yard.build()
+            self._companies = {number: _Company(rows, self.yard.content)}
         return self._companies[number]
 
     def run(self, seed: int) -> ScheduleResult:
         """Build after each batch of one schedule, and compare the end."""
         company = self.company(seed // SCHEDULES_A_COMPANY)
         schedule = draw_schedule(company.rows, seed)
-        self.start_anew()
+        self.yard.start_anew()
         rebuilt = least = 0
         before = _Standing({}, frozenset())
         for batch in range(schedule.batches):
-            schedule.deliver(company.rows, batch, self.raw)
-            notes = self.scratch.build([_GOLD]).notes
-            after = _Standing.read(self.warehouse, self.contracts)
+            schedule.deliver(company.rows, batch, self.yard.raw)
+            notes = self.yard.build()
+            after = _Standing.read(self.yard.warehouse, self.yard.contracts)
             if batch:
                 found = [match for note in notes if (match := _BUILT.match(note))]
                 rebuilt += sum(int(match.group(1)) for match in found)
@@ -323,19 +297,19 @@ class _Yard:
             rows=sum(table.num_rows for table in company.rows.values()),
             dates_rebuilt=rebuilt,
             dates_least=least,
-            different_tables=differing(company.content, content_of(self.warehouse)),
+            different_tables=differing(company.content, self.yard.content),
         )
 
 
-_yards: dict[_Place, _Yard] = {}
+_runners: dict[_Place, _Runner] = {}
 
 
 def _run_in_process(place: _Place, seed: int) -> ScheduleResult:
-    if place not in _yards:
-        _yards.clear()
-        _yards[place] = _Yard(place)
+    if place not in _runners:
+        _runners.clear()
+        _runners[place] = _Runner(place)
     try:
-        return _yards[place].run(seed)
+        return _runners[place].run(seed)
     except HoldfastError as error:
         raise HoldfastError(f"The schedule with the seed {seed} could not be built: {error}") from (
             error

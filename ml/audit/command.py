@@ -91,6 +91,61 @@ def arrivals(
     _end(execute(work, project_dir, target, vars, as_json))
 
 
+@app.command()
+def fingerprint(
+    customers: Annotated[int, typer.Option(help="How many customers' rows are built.")] = 400,
+    seed: Annotated[int, typer.Option(help="Draws the customers and the dirt.")] = 0,
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Build the same rows in twelve ways; silver and gold must be the same each time."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.audit.fingerprint import fingerprint as build_in_every_way
+        from ml.audit.render import of_fingerprint
+
+        with steps.step("Fingerprint") as step:
+            result = build_in_every_way(
+                settings, customers=customers, seed=seed, progress=step.progress
+            )
+            step.outcome = f"{len(result.configurations)} configurations"
+        return result, of_fingerprint(result)
+
+    _end(execute(work, project_dir, target, vars, as_json))
+
+
+@app.command()
+def mutants(
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="A mutant of the zoo; may come repeatedly.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Run all that may kill a mutant, not until the first.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Mutants tried side by side.")] = 1,
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Put known leaks into copies of the project; the audits and tests must notice each."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.audit.mutants import mutants as try_all
+        from ml.audit.render import of_mutants
+
+        with steps.step("Mutants") as step:
+            result = try_all(
+                settings, names=name or (), every=every, jobs=jobs, progress=step.progress
+            )
+            step.outcome = f"{len(result.trials)} tried"
+        return result, of_mutants(result)
+
+    _end(execute(work, project_dir, target, vars, as_json))
+
+
 def _end(result: Any) -> None:
     """End with exit code 1 where an audit is red."""
     if not result.is_green:

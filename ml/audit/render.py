@@ -7,6 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ml.audit.arrivals import MOST_REBUILT, ArrivalsResult
+from ml.audit.fingerprint import FingerprintResult
+from ml.audit.mutants import MutantsResult
 from ml.audit.replay import ReplayResult
 
 
@@ -115,3 +117,61 @@ def of_arrivals(result: ArrivalsResult) -> RenderableType:
             style="bold red",
         )
     return Group(*parts, verdict, Text(f"Report: {result.report}", style="dim"))
+
+
+def of_fingerprint(result: FingerprintResult) -> RenderableType:
+    """Return each configuration, and the verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("built with")
+    for name in ("memory", "spilled to disk"):
+        table.add_column(name, justify="right")
+    table.add_column("silver and gold")
+    for each in result.configurations:
+        table.add_row(
+            each.name,
+            "" if each.memory_megabytes is None else f"{each.memory_megabytes:,} MB",
+            "" if each.spilled_bytes is None else f"{each.spilled_bytes / 1e6:,.1f} MB",
+            Text("the same", style="green")
+            if each.is_equal
+            else Text(f"other: {', '.join(each.different_tables)}", style="bold red"),
+        )
+    count = len(result.configurations)
+    if result.is_green:
+        verdict = Text(
+            f"Green: {count} ways to build the same {result.rows:,} rows, one fingerprint over "
+            f"{result.tables} tables: {result.fingerprint[:16]}.",
+            style="green",
+        )
+    else:
+        verdict = Text(
+            "Red: the same rows gave something else in "
+            f"{sum(not each.is_equal for each in result.configurations)} of {count} ways.",
+            style="bold red",
+        )
+    return Group(table, "", verdict, Text(f"Report: {result.report}", style="dim"))
+
+
+def of_mutants(result: MutantsResult) -> RenderableType:
+    """Return each mutant with what noticed it, and the verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("mutant", "noticed by", "first of what it said"):
+        table.add_column(name)
+    for trial in result.trials:
+        killers = ", ".join(alarm.killer for alarm in trial.alarms)
+        said = trial.alarms[0].what if trial.alarms else ""
+        table.add_row(
+            trial.name if trial.is_leak else f"(harmless) {trial.name}",
+            Text(
+                killers or ("survived" if trial.is_leak else "nothing"),
+                style="green" if trial.is_as_it_should_be else "bold red",
+            ),
+            said if len(said) <= 60 else f"{said[:57]}...",
+        )
+    killed = sum(bool(trial.alarms) for trial in result.leaks)
+    alarms = sum(bool(trial.alarms) for trial in result.harmless)
+    verdict = Text(
+        f"{'Green' if result.is_green else 'Red'}: {killed} of {len(result.leaks)} leaks were "
+        f"noticed; {alarms} of {len(result.harmless)} harmless rewrites raised an alarm.",
+        style="green" if result.is_green else "bold red",
+    )
+    return Group(table, "", verdict, Text(f"Report: {result.report}", style="dim"))
