@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,6 +196,7 @@ def fingerprint(
     *,
     customers: int = 400,
     seed: int = 0,
+    configurations: Sequence[Configuration] = CONFIGURATIONS,
     progress: Progress | None = None,
 ) -> FingerprintResult:
     """Build the same rows in every configuration and compare what comes of it.
@@ -208,6 +209,8 @@ def fingerprint(
         How many customers' rows are built.
     seed
         Draws the customers and the dirt.
+    configurations
+        The ways to build; the others are held against the first.
 
     Raises
     ------
@@ -228,8 +231,8 @@ def fingerprint(
         rows = soiled(rows, yard.contracts, seed)
         first: Content = {}
         built: list[Built] = []
-        for number, configuration in enumerate(CONFIGURATIONS):
-            say(configuration.name, number, len(CONFIGURATIONS))
+        for number, configuration in enumerate(configurations):
+            say(configuration.name, number, len(configurations))
             built.append(_build(yard, configuration, rows, first))
             first = first or yard.content
     created_at = now()
