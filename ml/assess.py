@@ -36,13 +36,13 @@ def make_record(
     model
         The family that was chosen.
     candidates
-        Average precision of each family on the rows that calibrate.
+        Average precision of each family on the rows that calibrate, by its first fit.
     champion
         The version that serves until now.
     """
     data, split = plan.data, plan.split
-    train_dates = data.as_of_date[split.fit | split.calibrate]
-    used = split.fit | split.calibrate | split.test
+    train = split.fit | split.calibrate
+    train_dates, used = data.as_of_date[train], train | split.test
     return TrainingRecord(
         estimator=model.family,
         trained_at=trained_at,
@@ -66,7 +66,7 @@ def make_record(
         evaluations=judged.evaluations,
         label_rates=_label_rates(data),
         truth=truth,
-        notes=_notes(frame.loc[split.fit], model),
+        notes=_notes(frame.loc[train], model),
     )
 
 
@@ -109,9 +109,9 @@ def _label_rates(data: LabelledRows) -> tuple[LabelRate, ...]:
     )
 
 
-def _notes(fit_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
+def _notes(train_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
     notes = []
-    empty = [name for name in model.types if fit_frame[name].isna().all()]
+    empty = [name for name in model.types if train_frame[name].isna().all()]
     if empty:
         notes.append(f"null in every training row, kept: {', '.join(empty)}")
     if model.recency is None:

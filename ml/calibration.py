@@ -1,4 +1,4 @@
-"""From a score to a probability: a rising function, fitted on rows that did not fit the model."""
+"""From a score to a probability: a rising function, fitted on scores of customers held out."""
 
 from typing import Literal, Protocol
 

@@ -268,6 +268,12 @@ def fit_pipeline(
     return pipeline.fit(frame, target, **{f"{_CLASSIFY}__sample_weight": weight})
 
 
+def raw_score(pipeline: Pipeline, frame: pd.DataFrame) -> Floats:
+    """Return the raw scores of a fitted family in log-odds, before calibration."""
+    encoded = np.asarray(pipeline.named_steps[_ENCODE].transform(frame), dtype=np.float64)
+    return np.asarray(pipeline.named_steps[_CLASSIFY].decision_function(encoded))
+
+
 def encoded_sources(pipeline: Pipeline) -> list[str]:
     """Return the feature that each encoded column of a fitted pipeline comes from."""
     encode: ColumnTransformer = pipeline.named_steps[_ENCODE]
@@ -360,7 +366,7 @@ class ChurnModel(BaseEstimator):  # type: ignore[misc]
     pipeline
         Fitted on the training rows.
     calibrator
-        Fitted on the calibration rows.
+        Fitted on customers that a first fit of the pipeline had not seen.
     recency, base_rate
         The baselines, fitted on the training rows.
     """
@@ -395,7 +401,7 @@ class ChurnModel(BaseEstimator):  # type: ignore[misc]
 
     def raw_score(self, frame: pd.DataFrame) -> Floats:
         """Return raw scores in log-odds, before calibration."""
-        return np.asarray(self.classifier.decision_function(self.encode(frame)))
+        return raw_score(self.pipeline, frame)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Return calibrated churn probabilities."""

@@ -1,9 +1,18 @@
-"""Fit the families on the training rows, and forecast with what was fitted."""
+"""Fit the families on the training rows, and forecast with what was fitted.
+
+Each family is fitted twice. The first fit leaves out the customers that calibrate: its scores of
+them are what the calibration is fitted on and the family chosen by. The second fit, the one that
+is kept, takes all training rows.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from ml import estimators, metrics
 from ml.calibration import fit_calibrator
@@ -15,6 +24,26 @@ from ml.settings import TrainSettings
 from ml.splits import Split
 from ml.training_set import LabelledRows
 
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FittedFamily:
+    """A family fitted on all training rows, and what it could do before.
+
+    Attributes
+    ----------
+    model
+        Fitted on the rows that fit and on those that calibrate.
+    held_out_score
+        `(n_calibrate,)`: raw scores of the rows that calibrate, by the first fit, which had not
+        seen their customers.
+    """
+
+    model: ChurnModel
+    held_out_score: Floats
+
 
 def fit_families(
     options: TrainSettings,
@@ -25,13 +54,13 @@ def fit_families(
     rng: np.random.Generator,
     *,
     progress: Progress = silent,
-) -> dict[str, ChurnModel]:
+) -> dict[str, FittedFamily]:
     """Return every family, fitted and calibrated; see `fit_family`."""
-    models: dict[str, ChurnModel] = {}
+    fitted: dict[str, FittedFamily] = {}
     for step, family in enumerate(FAMILIES):
         progress(f"Fitting {family}", step, len(FAMILIES))
-        models[family] = fit_family(family, options, contract, data, split, frame, rng)
-    return models
+        fitted[family] = fit_family(family, options, contract, data, split, frame, rng)
+    return fitted
 
 
 def fit_family(
@@ -42,8 +71,8 @@ def fit_family(
     split: Split,
     frame: pd.DataFrame,
     rng: np.random.Generator,
-) -> ChurnModel:
-    """Return one family, fitted on the rows that fit and calibrated on those that calibrate.
+) -> FittedFamily:
+    """Return one family: calibrated on customers held out, then fitted on all training rows.
 
     Parameters
     ----------
@@ -60,40 +89,47 @@ def fit_family(
         if family == LIGHTGBM
         else estimators.build_logistic(types, options.logistic)
     )
-    fit_frame, target = frame.loc[split.fit], data.is_churn[split.fit]
-    weight = data.weight[split.fit] if options.sample_weights else None
-    estimators.fit_pipeline(pipeline, fit_frame, target, weight)
-    feature = estimators.recency_feature(fit_frame)
+    first = _fit(clone(pipeline), options, data, split.fit, frame)
+    held_out_score = estimators.raw_score(first, frame.loc[split.calibrate])
+    train = split.fit | split.calibrate
+    train_frame, target = frame.loc[train], data.is_churn[train]
+    feature = estimators.recency_feature(train_frame)
     model = ChurnModel(
         family=family,
         types=dict(types),
         features_hash=contract.features_hash,
-        pipeline=pipeline,
-        calibrator=None,
+        pipeline=_fit(pipeline, options, data, train, frame),
+        # Calibration gives true frequencies, so its rows count once each, whatever their tier.
+        calibrator=fit_calibrator(
+            held_out_score, data.is_churn[split.calibrate], options.calibration_method
+        ),
         recency=None
         if feature is None
-        else estimators.RecencyAlone.fit(feature, fit_frame[feature].to_numpy(), target),
+        else estimators.RecencyAlone.fit(feature, train_frame[feature].to_numpy(), target),
         base_rate=estimators.BaseRate.fit(target),
     )
-    # Calibration gives true frequencies, so its rows count once each, whatever their tier.
-    model.calibrator = fit_calibrator(
-        model.raw_score(frame.loc[split.calibrate]),
-        data.is_churn[split.calibrate],
-        options.calibration_method,
-    )
-    return model
+    return FittedFamily(model, held_out_score)
 
 
-def calibration_precision(
-    models: Mapping[str, ChurnModel], data: LabelledRows, split: Split, frame: pd.DataFrame
+def _fit(
+    pipeline: Pipeline,
+    options: TrainSettings,
+    data: LabelledRows,
+    rows: Mask,
+    frame: pd.DataFrame,
+) -> Pipeline:
+    weight = data.weight[rows] ** options.sample_weight_power
+    return estimators.fit_pipeline(pipeline, frame.loc[rows], data.is_churn[rows], weight)
+
+
+def held_out_precision(
+    fitted: Mapping[str, FittedFamily], data: LabelledRows, split: Split
 ) -> dict[str, float]:
-    """Return each family's average precision on the rows that calibrate: what it is chosen by."""
-    rows = split.calibrate
+    """Return each family's average precision on customers held out: what it is chosen by."""
+    target = data.is_churn[split.calibrate]
     return {
-        family: float(
-            metrics.average_precision(data.is_churn[rows], model.raw_score(frame.loc[rows]))
-        )
-        for family, model in models.items()
+        family: float(metrics.average_precision(target, each.held_out_score))
+        for family, each in fitted.items()
     }
 
 

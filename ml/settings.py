@@ -45,7 +45,7 @@ class TrainSettings:
     bootstrap_samples: int
     capacity_share: float
     calibration_method: Literal["isotonic", "sigmoid", "auto"]
-    sample_weights: bool
+    sample_weight_power: float
     lightgbm: Mapping[str, Any]
     logistic: Mapping[str, Any]
 
@@ -56,6 +56,7 @@ class TrainSettings:
         _at_least("train.min_positives", self.min_positives, 1)
         _at_least("train.bootstrap_samples", self.bootstrap_samples, 1)
         _is_share("train.calibration_share", self.calibration_share)
+        _is_power("train.sample_weight_power", self.sample_weight_power)
         _is_share("train.capacity_share", self.capacity_share)
 
     def to_dict(self) -> dict[str, Any]:
@@ -309,6 +310,11 @@ def _at_least(name: str, value: int, least: int) -> None:
 def _is_share(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise HoldfastError(f"The setting {name} must lie between 0 and 1, but is {value}.")
+
+
+def _is_power(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise HoldfastError(f"The setting {name} must be from 0 to 1, but is {value}.")
 
 
 def _project_var(name: str, given: Mapping[str, Any], project: Mapping[str, Any]) -> Any:

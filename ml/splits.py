@@ -54,7 +54,9 @@ class Split:
     Attributes
     ----------
     fit, calibrate
-        Rows whose label was known at the cutoff; no customer is in both.
+        Rows whose label was known at the cutoff; no customer is in both. Those of `calibrate` are
+        held out while calibration is fitted and the family chosen; the model that is kept was
+        fitted on both.
     test
         Rows of the test dates.
     """

@@ -174,8 +174,9 @@ def _fit_and_judge(
 ) -> _Trained:
     options, data, split = settings.train, plan.data, plan.split
     fit_rng, bootstrap_rng = np.random.default_rng(settings.seed).spawn(2)
-    models = fit.fit_families(options, plan.contract, data, split, frame, fit_rng, progress=say)
-    candidates = fit.calibration_precision(models, data, split, frame)
+    fitted = fit.fit_families(options, plan.contract, data, split, frame, fit_rng, progress=say)
+    models = {family: each.model for family, each in fitted.items()}
+    candidates = fit.held_out_precision(fitted, data, split)
     chosen = max(candidates, key=lambda family: candidates[family])
     say("Judging on the test dates", 0, 0)
     outcomes = data.outcomes(split.test)
