@@ -148,7 +148,7 @@
 {% macro slices_to_build(plan="as_of_dates", missing=false) -%}
     {#- The slices that are missing or stale, as a subquery of slice and built_from; all of them in a full build. -#}
     {%- set missing = holdfast.missing_slices(plan) if missing is false else missing -%}
-    {%- set slice_type = "date" if plan.split(":")[0] in ["as_of_dates", "label_dates", "known_dates", "deliveries"] else dbt.type_string() -%}
+    {%- set slice_type = holdfast.slice_type(plan) -%}
     (
         {%- if missing is none %}
         select plan.slice, plan.built_from
@@ -176,6 +176,11 @@
 {%- endmacro %}
 
 
+{% macro slice_type(plan) -%}
+    {{ return("date" if plan.split(":")[0] in ["as_of_dates", "label_dates", "known_dates", "deliveries"] else dbt.type_string()) }}
+{%- endmacro %}
+
+
 {% macro slices_named(slices, slice_type) -%}
     {#- Named slices as the inside of an `in`. -#}
     {%- for slice in slices -%}
@@ -196,19 +201,28 @@
     {%- set plan = holdfast.slice_plan(config.get("slice_plan")) -%}
     {%- set memory = "select distinct " ~ slice_column ~ " as slice, built_from from " -%}
     {#- Of a key that is built again, the rows of other slices are not new slices. -#}
-    {%- set counts = run_query(
-        "select (select count(*) from (" ~ memory ~ new ~ (" except " ~ memory ~ target if slice_key else "") ~ ") as built),"
-        ~ " (select count(*) from (" ~ memory ~ target ~ ") as built left join (" ~ plan
-        ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from where plan.slice is null)"
-    ).rows[0] -%}
-    {%- set built = counts[0] -%}
-    {%- set stale = counts[1] -%}
+    {%- set built = run_query(
+        "select count(*) from (" ~ memory ~ new ~ (" except " ~ memory ~ target if slice_key else "") ~ ") as built"
+    ).columns[0].values()[0] -%}
+    {%- set stale_slices = [] -%}
+    {%- for row in run_query(
+        "select cast(built.slice as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || built.built_from from (" ~ memory ~ target
+        ~ ") as built left join (" ~ plan ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from"
+        ~ " where plan.slice is null order by 1"
+    ).rows -%}
+        {%- do stale_slices.append({"slice": row[0] | string}) -%}
+    {%- endfor -%}
+    {%- set stale = stale_slices | length -%}
     {%- if built > 0 or stale > 0 -%}
         {%- do log(
             this.schema ~ "." ~ this.identifier ~ ": " ~ built ~ " slices built, " ~ stale ~ " stale ones replaced or gone", info=true
         ) -%}
     {%- endif -%}
     {%- set is_stale -%}
+        {#- Named, where they are few, the engine does not read the rows of others. -#}
+        {%- if stale <= 100 -%}
+        {{ slice_column }} in ({{ holdfast.slices_named(stale_slices, holdfast.slice_type(config.get("slice_plan"))) }})
+        and {% endif -%}
         not exists (
             select 1 from (
                 {{ plan }}
