@@ -51,7 +51,7 @@
 {%- endmacro %}
 
 
-{% macro observations_to_build(plan="as_of_dates") -%}
+{% macro observations_to_build(plan="as_of_dates", missing=false) -%}
     {#- The observations of the as-of dates that this model has to build, with the model's own `built_from`. -#}
     (
         select
@@ -62,14 +62,33 @@
             observations.horizon_days,
             slices.built_from
         from {{ ref("gold_observations") }} as observations
-        inner join {{ holdfast.slices_to_build(plan) }} as slices
+        inner join {{ holdfast.slices_to_build(plan, missing) }} as slices
             on observations.as_of_date = slices.slice
     )
 {%- endmacro %}
 
 
-{% macro within_reach(event, dates, days) -%}
-    {#- Leaves out what no as-of date to build can reach; it only saves work. -#}
-    {{ event }} >= (select {{ holdfast.add_days("min(as_of_date)", "-(" ~ days ~ ")") }} from {{ dates }})
-    and {{ event }} < (select max(as_of_date) from {{ dates }})
+{% macro within_reach(event, missing, days) -%}
+    {#-
+        Leaves out what none of the named as-of dates can reach; it only saves work. Named dates, not a subquery for the
+        first and the last: an optimizer takes that for a filter that leaves next to nothing, and joins the wrong way round.
+    -#}
+    {%- if missing is none -%}
+        true
+    {%- elif not missing -%}
+        false
+    {%- else -%}
+        {{ event }} >= {{ holdfast.add_days("cast('" ~ missing[0].slice ~ "' as date)", "-(" ~ days ~ ")") }}
+        and {{ event }} < cast('{{ missing[-1].slice }}' as date)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro at_dates(as_of_date, missing) -%}
+    {#- Leaves out other dates than the named ones before a join; it only saves work. -#}
+    {%- if missing is none -%}
+        true
+    {%- else -%}
+        {{ as_of_date }} in ({{ holdfast.slices_named(missing, "date") }})
+    {%- endif -%}
 {%- endmacro %}

@@ -116,9 +116,13 @@ select * from kept
 {%- endmacro %}
 
 
-{% macro repeated_rows(entity) -%}
-    {#- Every row of the keys that came more than once, in the order we knew them; rows known at once, by their values. -#}
-    {%- set columns = holdfast.contract(entity).columns -%}
+{% macro repeated_rows(entity, changed=none) -%}
+    {#-
+        Every row of the keys that came more than once, in the order we knew them; rows known at once, by their values.
+        `changed`: input days of which something changed; then only of the keys that have a row on one of them, or had.
+    -#}
+    {%- set contract = holdfast.contract(entity) -%}
+    {%- set columns = contract.columns -%}
     {%- set values = columns | rejectattr("name", "equalto", "known_at") | list -%}
     select
         cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
@@ -131,27 +135,46 @@ select * from kept
         built_from
     from (
         select
-            slices.built_from,
+            plan.built_from,
             valid.record_key,
             valid.known_at,
+            count(*) over (partition by valid.record_key) as valid_rows,
             md5({{ holdfast.row_text(holdfast.named_in("valid", values)) }}) as value_fingerprint,
             md5({{ holdfast.row_text(holdfast.named_in("valid", columns)) }}) as row_fingerprint,
             {{ holdfast.labelled_row(columns) }} as row_text
         from (
             {{ holdfast.valid_rows(entity) }}
+            {{ holdfast.in_days_of(changed, entity) if contract.nature == "version" }}
         ) as valid
         inner join (
-            select record_key
-            from (
-                {{ holdfast.valid_rows(entity) }}
-            ) as keys
-            group by record_key
+            -- valid or not: to tell takes every column, and of what came only once none has to be read
+            select {{ holdfast.record_key(entity) }} as record_key
+            from {{ ref("bronze_input_" ~ entity) }}
+            where true
+                {%- if contract.nature == "version" %}
+                -- the key of a version holds the moment it was known: all its rows lie on one day
+                {{ holdfast.in_days_of(changed, entity) }}
+                {%- elif changed is not none %}
+                and {{ contract.key }} in (
+                    select changed_rows.record_key from (
+                        {{ holdfast.valid_rows(entity) }}
+                        {{ holdfast.in_days_of(changed, entity) }}
+                    ) as changed_rows
+                    union all
+                    select record_key from {{ this }}
+                    where entity = '{{ entity }}'
+                        and occurrence > 0
+                        and {{ config.get("slice_column") }} in ({{ holdfast.slices_named(changed, dbt.type_string()) }})
+                )
+                {%- endif %}
+            group by {{ holdfast.record_key(entity) }}
             having count(*) > 1
         ) as repeated
             on valid.record_key = repeated.record_key
-        inner join slices
-            on slices.slice = '{{ entity }}'
-    ) as repeats
+        inner join plan
+            on plan.slice = {{ holdfast.input_day("'" ~ entity ~ "'", "cast(valid.known_at as date)") }}
+    ) as rows_of_repeated_keys
+    where valid_rows > 1
     window first_known as (
         partition by record_key
         order by known_at asc nulls last, row_fingerprint asc nulls last

@@ -68,7 +68,7 @@
 {% macro columns_of(relation) -%}
     {#- {name, data_type, meta, description} of the columns that a relation's YAML names; empty while dbt parses. -#}
     {%- set columns = [] -%}
-    {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == "model" and node.package_name == "holdfast"
+    {%- for node in (graph.nodes.values() if execute else []) if node.resource_type in ["model", "seed"] and node.package_name == "holdfast"
         and node.schema == relation.schema and node.alias == relation.identifier -%}
         {%- do columns.extend(node.columns.values()) -%}
     {%- endfor -%}

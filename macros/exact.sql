@@ -27,10 +27,11 @@
 
 {% macro row_text(columns) -%}
     {#- The row as one text; `columns` is a list of {name, data_type}. Null and the empty text stay apart. -#}
+    {%- set texts = [] -%}
     {%- for column in columns -%}
-        {%- if not loop.first %} || chr(31) || {% endif -%}
-        coalesce({{ holdfast.text_of(column.name, column.data_type) }}, chr(30))
+        {%- do texts.append("coalesce(" ~ holdfast.text_of(column.name, column.data_type) ~ ", chr(30))") -%}
     {%- endfor -%}
+    {{ holdfast.joined_texts(texts) }}
 {%- endmacro %}
 
 

@@ -3,6 +3,9 @@
     remembers in `built_from` what its slice was built from: the fingerprint of the arrivals it could see, the code of the
     model and of the models before it, and the settings. A build deletes the slices whose memory no longer agrees with the
     plan, and adds the missing ones; it touches no other. So incremental equals full, whatever the order of arrival.
+
+    Where a row also depends on rows of its key in other slices, the model names its key in `slice_key`: a key with a row on a
+    slice that is missing, stale or gone is built again in all its slices, and its old rows go, wherever they lie.
 -#}
 
 {% macro code_fingerprint() -%}
@@ -70,28 +73,35 @@
         from {{ ref("bronze_deliveries") }}
         where entity = '{{ entity }}'
             and row_count > 0
-    {%- elif kind == "inputs" -%}
-        select entity as slice, md5({{ holdfast.sum_of_days("digest") }} || '{{ code }}') as built_from
+    {%- elif kind == "raw_days" -%}
+        select {{ holdfast.input_day("entity", "known_date") }} as slice, md5(digest || '{{ code }}') as built_from
         from {{ ref("bronze_digests") }}
-        group by entity
+        where known_date is not null
     {%- elif kind == "input_days" -%}
         select
-            digests.entity || ' ' || cast(digests.known_date as {{ text }}) as slice,
+            {{ holdfast.input_day("digests.entity", "digests.known_date") }} as slice,
             md5(digests.digest || coalesce(cast(repeats.hash_sum as {{ text }}), '') || '{{ code }}') as built_from
         from {{ ref("bronze_digests") }} as digests
         left join (
-            select entity, cast(known_at as date) as known_date, sum({{ holdfast.hash_number("row_fingerprint") }}) as hash_sum
+            select
+                entity,
+                cast(known_at as date) as known_date,
+                -- the first row of a key may change, and make a conflict of a repeat that lies elsewhere
+                sum({{ holdfast.hash_number("md5(row_fingerprint || case when is_conflict then '!' else '' end)") }}) as hash_sum
             from {{ ref("bronze_repeats") }}
             where occurrence > 1
             group by entity, cast(known_at as date)
         ) as repeats
             on digests.entity = repeats.entity
             and digests.known_date = repeats.known_date
-        where digests.known_date is not null
+    {%- elif kind == "rejects" -%}
+        select {{ holdfast.input_day("entity", "known_date") }} as slice, md5(built_from || '{{ code }}') as built_from
+        from {{ ref("bronze_deliveries") }}
+        where reject_count > 0
     {%- else -%}
         {{ exceptions.raise_compiler_error(
-            "slice_plan is as_of_dates, label_dates, inputs, input_days, deliveries:<entity>, known_dates:<entity> or "
-            ~ "whole:<entity>; got '" ~ plan ~ "'."
+            "slice_plan is as_of_dates, label_dates, raw_days, input_days, rejects, deliveries:<entity>, known_dates:<entity> "
+            ~ "or whole:<entity>; got '" ~ plan ~ "'."
         ) }}
     {%- endif -%}
 {%- endmacro %}
@@ -102,26 +112,34 @@
 {%- endmacro %}
 
 
-{% macro missing_slices(plan="as_of_dates") -%}
+{% macro input_day(entity, known_date) -%}
+    {#- One entity's rows of one known day, as a slice; rows that don't say when they were known are a day of their own. -#}
+    {{ entity }} || ' ' || coalesce(cast({{ known_date }} as {{ dbt.type_string() }}), '')
+{%- endmacro %}
+
+
+{% macro missing_slices(plan="as_of_dates", with_gone=false) -%}
     {#-
         The slices that are missing or stale, as a list of {slice, built_from}; none where all have to be built, or too many
         to be named. Named in the query, they let the engine skip what they don't touch, and all of it when there are none.
+        `with_gone`: those too that are built and no longer planned, which a model with a `slice_key` has to know.
     -#}
     {%- if not execute or not is_incremental() -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set missing = run_query(
-        "select cast(plan.slice as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || plan.built_from as built_from from ("
-        ~ holdfast.slice_plan(plan) ~ ") as plan left join (select distinct " ~ config.get("slice_column")
-        ~ " as slice, built_from from " ~ this ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
-        ~ " where built.slice is null order by 1"
+        "select cast(coalesce(plan.slice, built.slice) as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || plan.built_from as built_from from ("
+        ~ holdfast.slice_plan(plan) ~ ") as plan " ~ ("full outer" if with_gone else "left") ~ " join (select distinct "
+        ~ config.get("slice_column") ~ " as slice, built_from from " ~ this
+        ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
+        ~ " where built.slice is null or plan.slice is null order by 1"
     ).rows -%}
     {%- if missing | length > 100 -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set slices = [] -%}
     {%- for row in missing -%}
-        {%- do slices.append({"slice": row[0] | string, "built_from": row[1][4:]}) -%}
+        {%- do slices.append({"slice": row[0] | string, "built_from": row[1][4:] if row[1] else none}) -%}
     {%- endfor -%}
     {{ return(slices) }}
 {%- endmacro %}
@@ -130,7 +148,7 @@
 {% macro slices_to_build(plan="as_of_dates", missing=false) -%}
     {#- The slices that are missing or stale, as a subquery of slice and built_from; all of them in a full build. -#}
     {%- set missing = holdfast.missing_slices(plan) if missing is false else missing -%}
-    {%- set slice_type = "date" if plan.split(":")[0] in ["as_of_dates", "label_dates", "known_dates", "deliveries"] else dbt.type_string() -%}
+    {%- set slice_type = holdfast.slice_type(plan) -%}
     (
         {%- if missing is none %}
         select plan.slice, plan.built_from
@@ -147,7 +165,7 @@
         where built.slice is null
         {%- endif %}
         {%- else %}
-        {%- for slice in missing %}
+        {%- for slice in missing if slice.built_from is not none %}
         select cast('{{ slice.slice }}' as {{ slice_type }}) as slice, '{{ slice.built_from }}' as built_from
         {{ "union all" if not loop.last }}
         {%- else %}
@@ -158,41 +176,89 @@
 {%- endmacro %}
 
 
+{% macro slice_type(plan) -%}
+    {{ return("date" if plan.split(":")[0] in ["as_of_dates", "label_dates", "known_dates", "deliveries"] else dbt.type_string()) }}
+{%- endmacro %}
+
+
+{% macro slices_named(slices, slice_type) -%}
+    {#- Named slices as the inside of an `in`. -#}
+    {%- for slice in slices -%}
+        cast('{{ slice.slice }}' as {{ slice_type }}){{ ", " if not loop.last }}
+    {%- else -%}
+        cast(null as {{ slice_type }})
+    {%- endfor -%}
+{%- endmacro %}
+
+
 {% macro get_incremental_slices_sql(arguments) -%}
     {#- The incremental strategy: stale and vanished slices out, new ones in, in one transaction. -#}
     {%- set target = arguments["target_relation"] -%}
+    {%- set new = arguments["temp_relation"] -%}
     {%- set columns = arguments["dest_columns"] | map(attribute="quoted") | join(", ") -%}
     {%- set slice_column = config.get("slice_column") -%}
+    {%- set slice_key = config.get("slice_key") -%}
     {%- set plan = holdfast.slice_plan(config.get("slice_plan")) -%}
-    {%- set built = run_query("select count(distinct " ~ slice_column ~ ") from " ~ arguments["temp_relation"]).columns[0].values()[0] -%}
-    {%- set stale = run_query(
-        "select count(*) from (select distinct " ~ slice_column ~ " as slice, built_from from " ~ target ~ ") as built left join ("
-        ~ plan ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from where plan.slice is null"
+    {%- set memory = "select distinct " ~ slice_column ~ " as slice, built_from from " -%}
+    {#- Of a key that is built again, the rows of other slices are not new slices. -#}
+    {%- set built = run_query(
+        "select count(*) from (" ~ memory ~ new ~ (" except " ~ memory ~ target if slice_key else "") ~ ") as built"
     ).columns[0].values()[0] -%}
+    {%- set stale_slices = [] -%}
+    {%- for row in run_query(
+        "select cast(built.slice as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || built.built_from from (" ~ memory ~ target
+        ~ ") as built left join (" ~ plan ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from"
+        ~ " where plan.slice is null order by 1"
+    ).rows -%}
+        {%- do stale_slices.append({"slice": row[0] | string}) -%}
+    {%- endfor -%}
+    {%- set stale = stale_slices | length -%}
     {%- if built > 0 or stale > 0 -%}
         {%- do log(
             this.schema ~ "." ~ this.identifier ~ ": " ~ built ~ " slices built, " ~ stale ~ " stale ones replaced or gone", info=true
         ) -%}
     {%- endif -%}
-    {%- if stale > 0 %}
+    {%- set is_stale -%}
+        {#- Named, where they are few, the engine does not read the rows of others. -#}
+        {%- if stale <= 100 -%}
+        {{ slice_column }} in ({{ holdfast.slices_named(stale_slices, holdfast.slice_type(config.get("slice_plan"))) }})
+        and {% endif -%}
+        not exists (
+            select 1 from (
+                {{ plan }}
+            ) as plan
+            where plan.slice = {{ slice_column }}
+                and plan.built_from = {{ target }}.built_from
+        )
+    {%- endset -%}
+    {%- if slice_key and (built > 0 or stale > 0) %}
     delete from {{ target }}
-    where not exists (
-        select 1 from (
-            {{ plan }}
-        ) as plan
-        where plan.slice = {{ slice_column }}
-            and plan.built_from = {{ target }}.built_from
+    where {{ slice_key }} in (
+        select {{ slice_key }} from {{ new }}
+        where {{ slice_key }} is not null
+        {%- if stale > 0 %}
+        union all
+        select {{ slice_key }} from {{ target }}
+        where {{ slice_key }} is not null
+            and {{ is_stale }}
+        {%- endif %}
     );
     {%- endif %}
+    {%- if stale > 0 %}
+    delete from {{ target }}
+    where {{ is_stale }};
+    {%- endif %}
     insert into {{ target }} ({{ columns }})
-    select {{ columns }} from {{ arguments["temp_relation"] }}
+    select {{ columns }} from {{ new }}
 {%- endmacro %}
 
 
 {% macro entities_in(missing) -%}
-    {#- The entities that a list of missing slices names; all where it names none. -#}
-    {%- if not missing -%}
+    {#- The entities that a list of missing slices names; all where it is none. Of an empty list one, to say which columns there are. -#}
+    {%- if missing is none -%}
         {{ return(holdfast.entities()) }}
+    {%- elif not missing -%}
+        {{ return(holdfast.entities()[:1]) }}
     {%- endif -%}
     {%- set named = [] -%}
     {%- for slice in missing if slice.slice.split(" ")[0] not in named -%}
@@ -202,11 +268,25 @@
 {%- endmacro %}
 
 
-{% macro days_in(missing, entity) -%}
-    {#- The known days that a list of missing slices names for an entity, in order. -#}
-    {%- set days = [] -%}
-    {%- for slice in missing or [] if slice.slice.split(" ")[0] == entity and " " in slice.slice -%}
-        {%- do days.append(slice.slice.split(" ")[1]) -%}
-    {%- endfor -%}
-    {{ return(days | sort) }}
+{% macro in_days_of(missing, entity) -%}
+    {#- A condition on `known_at`: the days that a list of missing input days names for an entity; empty where it is none. -#}
+    {%- if missing is not none -%}
+        {%- set days = [] -%}
+        {%- for slice in missing if slice.slice.split(" ")[0] == entity -%}
+            {%- do days.append(slice.slice.split(" ")[1]) -%}
+        {%- endfor -%}
+        {%- set dates = days | select | sort -%}
+        and (
+            {%- if dates %}
+            -- the first and the last of them, so that a reader of files can skip what lies outside
+            ({{ holdfast.known_between(dates[0], dates[-1]) }}
+            and cast(known_at as date) in ({% for date in dates %}cast('{{ date }}' as date){{ ", " if not loop.last }}{% endfor %}))
+            {%- else %}
+            false
+            {%- endif %}
+            {%- if "" in days %}
+            or known_at is null
+            {%- endif %}
+        )
+    {%- endif -%}
 {%- endmacro %}

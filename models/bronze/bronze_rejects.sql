@@ -1,15 +1,15 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='slices',
-    slice_column="entity",
-    slice_plan='inputs',
+    slice_column=holdfast.input_day('entity', 'cast(known_at as date)'),
+    slice_plan='rejects',
     on_schema_change='append_new_columns',
 ) }}
 
-{% set missing = holdfast.missing_slices('inputs') -%}
+{% set missing = holdfast.missing_slices('rejects') -%}
 with slices as (
 
-    select * from {{ holdfast.slices_to_build('inputs', missing) }} as to_build
+    select * from {{ holdfast.slices_to_build('rejects', missing) }} as to_build
 
 ),
 
@@ -31,6 +31,7 @@ broken as (
         row_text
     from {{ ref('bronze_input_' ~ entity) }}
     where {{ holdfast.reject_reason(entity) }} is not null
+        {{ holdfast.in_days_of(missing, entity) }}
     union all
     {% endfor -%}
     select
@@ -54,7 +55,7 @@ rejects as (
         slices.built_from
     from broken
     inner join slices
-        on broken.entity = slices.slice
+        on slices.slice = {{ holdfast.input_day('broken.entity', 'cast(broken.known_at as date)') }}
 
 )
 

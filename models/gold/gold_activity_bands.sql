@@ -2,31 +2,49 @@
 {%- set edges = (var('windows') + [7, 14, 21, 28, 30, 60, reach_days]) | unique | sort %}
 {%- set in_obs = holdfast.in_window('daily_activity.activity_date', 'observations.as_of_date', 'observations.observation_days') %}
 
+{% set missing = holdfast.missing_slices() -%}
 with observations as (
 
     select
         *,
         -- a number is a much cheaper key to aggregate by than a text and a date
         row_number() over (order by as_of_date asc nulls last, customer_id asc nulls last) as observation_number
-    from {{ holdfast.observations_to_build() }} as to_build
+    from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
 reachable as (
 
     select * from {{ ref('silver_daily_activity') }}
-    where {{ holdfast.within_reach('activity_date', 'observations', reach_days) }}
+    where {{ holdfast.within_reach('activity_date', missing, reach_days) }}
+
+),
+
+known_late as (
+
+    select
+        customer_id,
+        activity_date
+    from reachable
+    where known_date > activity_date
 
 ),
 
 days_known_twice as (
 
+    -- nothing is known before it happens, so of two rows at least one was known late: there are few of these, and of all many
     select
-        customer_id,
-        activity_date,
-        min(known_date) as first_known_date
+        reachable.customer_id,
+        reachable.activity_date,
+        min(reachable.known_date) as first_known_date
     from reachable
-    group by customer_id, activity_date
+    where (reachable.customer_id, reachable.activity_date) in (
+        select
+            customer_id,
+            activity_date
+        from known_late
+    )
+    group by reachable.customer_id, reachable.activity_date
     having count(*) > 1
 
 ),

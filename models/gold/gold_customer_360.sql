@@ -1,7 +1,8 @@
 -- The features come from the contracts of the families: a column that a family adds is here without an edit.
+{% set missing = holdfast.missing_slices() -%}
 with slices as (
 
-    select * from {{ holdfast.slices_to_build() }} as to_build
+    select * from {{ holdfast.slices_to_build('as_of_dates', missing) }} as to_build
 
 ),
 
@@ -14,6 +15,7 @@ observations as (
 {{ family }} as (
 
     select * from {{ ref('gold_features_' ~ family) }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
 
 ),
 {% endfor %}

@@ -1,17 +1,18 @@
+{% set missing = holdfast.missing_slices() -%}
 with observations as (
 
     select
         *,
         -- a number is a much cheaper key to aggregate by than a text and a date
         row_number() over (order by as_of_date asc nulls last, customer_id asc nulls last) as observation_number
-    from {{ holdfast.observations_to_build() }} as to_build
+    from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
 daily_feature_use as (
 
     select * from {{ ref('silver_daily_feature_use') }}
-    where {{ holdfast.within_reach('activity_date', 'observations', 90) }}
+    where {{ holdfast.within_reach('activity_date', missing, 90) }}
 
 ),
 

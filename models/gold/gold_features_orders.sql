@@ -1,15 +1,16 @@
 {%- set reach_days = [var('windows') | max, 365] | max %}
 
+{% set missing = holdfast.missing_slices() -%}
 with observations as (
 
-    select * from {{ holdfast.observations_to_build() }} as to_build
+    select * from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
 daily_orders as (
 
     select * from {{ ref('silver_daily_orders') }}
-    where {{ holdfast.within_reach('order_date', 'observations', reach_days) }}
+    where {{ holdfast.within_reach('order_date', missing, reach_days) }}
 
 ),
 

@@ -1,8 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='slices',
-    slice_column="'customers'",
-    slice_plan='whole:customers',
+    slice_column='cast(known_from as date)',
+    slice_key='customer_id',
+    slice_plan='known_dates:customers',
     on_schema_change='append_new_columns',
 ) }}
 

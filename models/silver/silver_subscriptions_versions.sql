@@ -1,8 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='slices',
-    slice_column="'subscriptions'",
-    slice_plan='whole:subscriptions',
+    slice_column='cast(known_from as date)',
+    slice_key='subscription_id',
+    slice_plan='known_dates:subscriptions',
     on_schema_change='append_new_columns',
 ) }}
 

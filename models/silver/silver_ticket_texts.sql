@@ -14,7 +14,11 @@ with slices as (
 
 tickets as (
 
-    select * from {{ ref('bronze_tickets') }}
+    -- the versions of a ticket repeat its text, and so do tickets made from a template
+    select distinct
+        coalesce(subject, '') as subject,
+        coalesce(body, '') as body
+    from {{ ref('bronze_tickets') }}
 
 ),
 
@@ -32,10 +36,10 @@ intents as (
 
 texts as (
 
-    -- the versions of a ticket repeat its text, and so do tickets made from a template
+    -- words may stand in one subject and in another body
     select distinct
-        md5(coalesce(tickets.subject, '') || ' ' || coalesce(tickets.body, '')) as text_fingerprint,
-        coalesce(tickets.subject, '') || ' ' || coalesce(tickets.body, '') as ticket_text,
+        md5(tickets.subject || ' ' || tickets.body) as text_fingerprint,
+        tickets.subject || ' ' || tickets.body as ticket_text,
         slices.built_from
     from tickets
     cross join slices

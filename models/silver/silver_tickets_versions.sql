@@ -1,8 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='slices',
-    slice_column="'tickets'",
-    slice_plan='whole:tickets',
+    slice_column='cast(known_from as date)',
+    slice_key='ticket_id',
+    slice_plan='known_dates:tickets',
     on_schema_change='append_new_columns',
 ) }}
 

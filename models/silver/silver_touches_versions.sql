@@ -1,8 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='slices',
-    slice_column="'touches'",
-    slice_plan='whole:touches',
+    slice_column='cast(known_from as date)',
+    slice_key='touch_id',
+    slice_plan='known_dates:touches',
     on_schema_change='append_new_columns',
 ) }}
 

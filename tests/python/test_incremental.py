@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import reference
+from conftest import settings_in
 from reference import Rules
 from test_reference import NO_LIMIT, build_gold, hostile, run_gold
 
+from ml.dbt import run_dbt
+from ml.settings import Settings
 from ml.simulate import simulate
 
 ENTITIES = tuple(NO_LIMIT)
@@ -49,12 +52,12 @@ def tables(connection: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
 
 
 def differences(one: Path, other: Path) -> dict[str, int]:
-    """Rows of silver and gold that are in one warehouse only, by table."""
+    """Rows of bronze, silver and gold that are in one warehouse only, by table."""
     found: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute(f"attach '{one}' as one (read_only)")
         connection.execute(f"attach '{other}' as other (read_only)")
-        for schema in ("silver", "gold"):
+        for schema in ("bronze", "silver", "gold"):
             connection.execute("use one")
             names = tables(connection, schema)
             assert names
@@ -267,3 +270,75 @@ def test_parts_in_any_order_end_where_one_build_ends(tmp_path: Path) -> None:
     raw_files(told.raw, tmp_path / "once" / "local" / "raw")
     once = build_gold(tmp_path / "once", Rules(), reject_ratio_max=NO_LIMIT)
     assert differences(told.warehouse, once.warehouse_path) == {}
+
+
+# ---- rows that vanish, come back and change, on a few days ---------------------------------------
+
+
+def build_layers(folder: Path, *layers: str, **more: object) -> tuple[Settings, dict[str, int]]:
+    """Build seeds and the models of these layers; return also the slices that each model built."""
+    settings = settings_in(folder, reject_ratio_max=NO_LIMIT, **more)
+    select = ["path:seeds", *(f"path:models/{layer}" for layer in layers)]
+    kinds = ["--resource-type", "seed", "--resource-type", "model"]
+    result = run_dbt(settings, ["build", "--select", *select, *kinds])
+    return settings, rebuilt(result.notes)
+
+
+def days_of_repeats(flat: Path, chance: random.Random, count: int) -> list[pd.Timestamp]:
+    """Pick known days with a row whose key came on another day too."""
+    activity = pq.read_table(flat / "activity.parquet").to_pandas()
+    days = activity["known_at"].dt.floor("D")
+    spread = days.groupby(activity["activity_id"]).transform("nunique") > 1
+    return chance.sample(sorted(days[spread].dropna().unique()), count)
+
+
+def lay_out(flat: Path, raw: Path, keep: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Write one file an entity, of the rows that `keep` lets through."""
+    raw.mkdir(parents=True, exist_ok=True)
+    for entity in ENTITIES:
+        table = pq.read_table(flat / f"{entity}.parquet")
+        # Arrow's own types, so that decimals and nulls come back as they were
+        kept = keep(table.to_pandas(types_mapper=pd.ArrowDtype))
+        rows = pa.Table.from_pandas(kept, table.schema, preserve_index=False)
+        pq.write_table(rows, raw / f"{entity}.parquet")
+
+
+def test_rows_that_vanish_and_change_end_where_one_build_ends(tmp_path: Path) -> None:
+    layers = ("bronze", "silver", "gold")
+    flat = tmp_path / "flat"
+    hostile(flat, seed=9, customers=25, grace_days=30)
+    days = days_of_repeats(flat, random.Random(9), 10)
+
+    def without_days(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[~rows["known_at"].dt.floor("D").isin(days)]
+
+    def changed_days(rows: pd.DataFrame) -> pd.DataFrame:
+        """Half of the days' rows come back, every other one of them changed."""
+        found = rows[rows["known_at"].dt.floor("D").isin(days)].iloc[::2].copy()
+        for column, value in (("quantity", 8), ("country", "PT"), ("priority", "low")):
+            if column in found:
+                found.iloc[::2, found.columns.get_loc(column)] = value
+        return pd.concat([without_days(rows), found])
+
+    steps = tmp_path / "steps"
+    raw = steps / "local" / "raw"
+    lay_out(flat, raw, lambda rows: rows)
+    build_layers(steps, *layers)
+    lay_out(flat, raw, without_days)
+    # A build that ended after bronze: what it left is taken up by the next.
+    _, half = build_layers(steps, "bronze")
+    stepped, counts = build_layers(steps, *layers)
+    # Days that are gone are no slices to build; other days are, where a repeat is now the first.
+    assert half["bronze.repeats"] == 0
+    assert 0 < half["bronze.activity"] == counts["silver.daily_activity"]
+    assert "bronze.repeats" not in counts
+    lay_out(flat, tmp_path / "once" / "local" / "raw", without_days)
+    once, _ = build_layers(tmp_path / "once", *layers)
+    assert differences(stepped.warehouse_path, once.warehouse_path) == {}
+
+    more = {"login_actions": ["login", "sso"]}
+    lay_out(flat, raw, changed_days)
+    stepped, counts = build_layers(steps, *layers, **more)
+    lay_out(flat, tmp_path / "again" / "local" / "raw", changed_days)
+    again, _ = build_layers(tmp_path / "again", *layers, **more)
+    assert differences(stepped.warehouse_path, again.warehouse_path) == {}
