@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
-import pyarrow as pa
 
 from ml import matrix, metrics
 from ml.champion import Champion
@@ -13,7 +12,7 @@ from ml.judge import Decision, Judgement, decide
 from ml.metrics import AVERAGE_PRECISION, Estimate
 from ml.plan import Plan
 from ml.records import LabelRate, TrainingRecord, TruthReport
-from ml.training_set import LabelledRows, sha256_of
+from ml.training_set import LabelledRows
 
 
 def make_record(
@@ -25,6 +24,7 @@ def make_record(
     candidates: Mapping[str, float],
     champion: Champion | None,
     truth: TruthReport | None,
+    training_set_sha256: str,
     trained_at: datetime,
 ) -> TrainingRecord:
     """Return the record of a training, with the decision on which version serves.
@@ -39,10 +39,12 @@ def make_record(
         Average precision of each family on the rows that calibrate, by its first fit.
     champion
         The version that serves until now.
+    training_set_sha256
+        Of the frozen file it was trained on.
     """
     data, split = plan.data, plan.split
     train = split.fit | split.calibrate
-    train_dates, used = data.as_of_date[train], train | split.test
+    train_dates = data.as_of_date[train]
     return TrainingRecord(
         estimator=model.family,
         trained_at=trained_at,
@@ -59,7 +61,7 @@ def make_record(
         feature_count=len(plan.contract.names),
         gold_fingerprint=plan.gold_fingerprint,
         training_set_id=plan.training_set_id,
-        training_set_sha256=_content_hash(data.keys.filter(pa.array(used)), frame.loc[used]),
+        training_set_sha256=training_set_sha256,
         calibration_method=model.calibrator.method,
         candidates=dict(candidates),
         decision=_decision(plan, judged, model.family, champion),
@@ -117,8 +119,3 @@ def _notes(train_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
     if model.recency is None:
         notes.append("no recency feature has a value: the base rate is the only baseline")
     return tuple(notes)
-
-
-def _content_hash(keys: pa.Table, frame: pd.DataFrame) -> str:
-    features = pa.Table.from_pandas(frame, preserve_index=False)
-    return sha256_of(matrix.digest(keys), matrix.digest(features))

@@ -11,6 +11,7 @@ import typer
 from rich.console import RenderableType
 
 from ml.audit.command import app as audit_app
+from ml.frozen.command import freeze
 from ml.progress import Steps, by_share
 from ml.settings import Settings
 from ml.terminal import HERE, AsJson, ProjectDir, Target, Vars, execute, pairs_of
@@ -104,6 +105,10 @@ def simulate(
 
 @app.command()
 def train(
+    training_set: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A frozen set to train on; the warehouse's rows without."),
+    ] = None,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -115,10 +120,13 @@ def train(
         from ml.train import train as fit
 
         with steps.step("Train") as step:
-            result = fit(settings, progress=step.progress)
+            result = fit(settings, training_set=training_set, progress=step.progress)
         return result, pairs_of(result)
 
     execute(work, project_dir, target, vars, as_json)
+
+
+app.command()(freeze)
 
 
 @app.command()

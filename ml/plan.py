@@ -13,10 +13,9 @@ from ml import matrix, splits
 from ml.contract import FeatureContract, load_contract
 from ml.settings import Settings
 from ml.training_set import (
+    History,
     LabelledRows,
-    gold_fingerprint_of,
-    read_labelled_rows,
-    read_test_period,
+    read_history,
     require_features,
     sha256_of,
 )
@@ -29,6 +28,7 @@ _CODE = (
     "contract",
     "estimators",
     "fit",
+    "frozen.sets",
     "judge",
     "matrix",
     "metrics",
@@ -47,10 +47,12 @@ class Plan:
 
     Attributes
     ----------
+    gold_fingerprint
+        Of the rows that are used.
     training_set_id
-        Identifies the rows: their keys, labels and features, and the cutoff.
+        Identifies all the rows, those that are purged among them.
     training_key
-        Identifies the training: the rows, the settings, the seed and the code.
+        Identifies the training: the rows that are used, the settings, the seed and the code.
     """
 
     contract: FeatureContract
@@ -73,9 +75,26 @@ def make_plan(settings: Settings, warehouse: Warehouse) -> Plan:
         If gold does not fit the feature contract.
     """
     contract = load_contract(settings.manifest_path)
-    period = read_test_period(warehouse, settings.train.test_dates)
-    data = read_labelled_rows(warehouse)
+    history = read_history(warehouse, contract)
     require_features(warehouse, "gold.training_set", contract.types)
+    return plan_of(settings, history)
+
+
+def plan_of(settings: Settings, history: History) -> Plan:
+    """Plan the training of labelled rows, wherever they were read from.
+
+    Raises
+    ------
+    DataError
+        If they cannot carry a training.
+    """
+    contract, data = history.contract, history.rows
+    period = splits.test_period(
+        history.dates,
+        settings.train.test_dates,
+        data_from=history.data_from,
+        data_until=history.data_until,
+    )
     split = splits.split_rows(
         customer=data.customer,
         customers=data.customers,
@@ -93,18 +112,25 @@ def make_plan(settings: Settings, warehouse: Warehouse) -> Plan:
         period=period,
     )
     used = split.fit | split.calibrate | split.test
-    gold_fingerprint = gold_fingerprint_of(warehouse, data.as_of_date[used])
-    labels = matrix.digest(data.keys.filter(pa.array(used)))
-    training_set_id = sha256_of(
-        contract.features_hash, gold_fingerprint, labels, str(period.cutoff)
-    )
+    gold_fingerprint = history.gold_fingerprint(data.as_of_date[used])
     training_key = sha256_of(
-        training_set_id,
+        contract.features_hash,
+        gold_fingerprint,
+        matrix.digest(data.keys.filter(pa.array(used))),
+        str(period.cutoff),
         json.dumps(settings.train.to_dict(), sort_keys=True, default=str),
         str(settings.seed),
         code_hash(),
     )
-    return Plan(contract, data, period, split, gold_fingerprint, training_set_id, training_key)
+    return Plan(
+        contract=contract,
+        data=data,
+        period=period,
+        split=split,
+        gold_fingerprint=gold_fingerprint,
+        training_set_id=history.training_set_id,
+        training_key=training_key,
+    )
 
 
 def code_hash() -> str:

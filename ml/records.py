@@ -31,22 +31,6 @@ EVALUATIONS_SCHEMA = pa.schema(
 )
 
 
-TRAINING_SETS_SCHEMA = pa.schema(
-    {
-        "training_set_id": pa.string(),
-        "created_at": pa.timestamp("us"),
-        "cutoff": pa.timestamp("us"),
-        "from_date": pa.date32(),
-        "to_date": pa.date32(),
-        "row_count": pa.int64(),
-        "sha256": pa.string(),
-        "gold_fingerprint": pa.string(),
-        "features_hash": pa.string(),
-        "path": pa.string(),
-    }
-)
-
-
 @dataclass(frozen=True)
 class LabelRate:
     """How many labelled observations a cohort has, and how many of them churned."""
@@ -145,17 +129,12 @@ def is_written(warehouse: Warehouse, version: RegisteredVersion) -> bool:
 
 
 def write_record(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> None:
-    """Write a version's training set, evaluations and own row; the same twice, as once."""
+    """Write a version's evaluations and own row; the same twice, as once."""
     keys: dict[str, object] = {
         "model_name": version.model_name,
         "model_version": version.model_version,
     }
     run = {**keys, "run_id": version.run_id}
-    warehouse.replace_slice(
-        "ml.training_sets",
-        pa.Table.from_pylist([_training_set_row(record)], schema=TRAINING_SETS_SCHEMA),
-        where={"training_set_id": record.training_set_id},
-    )
     warehouse.replace_slice(
         "ml.evaluations",
         pa.Table.from_pylist(
@@ -179,18 +158,3 @@ def write_record(warehouse: Warehouse, version: RegisteredVersion, record: Train
             },
         },
     )
-
-
-def _training_set_row(record: TrainingRecord) -> dict[str, object]:
-    return {
-        "training_set_id": record.training_set_id,
-        "created_at": record.trained_at,
-        "cutoff": record.training_cutoff,
-        "from_date": record.train_from,
-        "to_date": record.test_to,
-        "row_count": record.train_rows + record.calibration_rows + record.test_rows,
-        "sha256": record.training_set_sha256,
-        "gold_fingerprint": record.gold_fingerprint,
-        "features_hash": record.features_hash,
-        "path": None,
-    }

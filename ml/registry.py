@@ -172,8 +172,17 @@ class Registry:
         *,
         record: Mapping[str, object],
         training_key: str,
+        tags: Mapping[str, str],
     ) -> RegisteredVersion:
-        """Store a fitted model and what was recorded of its training as the next version."""
+        """Store a fitted model and what was recorded of its training as the next version.
+
+        Parameters
+        ----------
+        training_key
+            What tells this training from every other.
+        tags
+            What else the version says of itself, such as the training set's name.
+        """
         with _readable_errors(self._uri):
             mlflow = self._fluent()
             self._client.log_dict(run_id, dict(record), RECORD_FILE)
@@ -194,7 +203,7 @@ class Registry:
                 source=logged.model_uri,
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={TRAINING_KEY: training_key},
+                tags={TRAINING_KEY: training_key, **tags},
             )
             return RegisteredVersion(model_name, int(version.version), run_id)
 

@@ -16,15 +16,18 @@ from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
 from ml.champion import find_champion, is_settled, settle, verdict
 from ml.clock import utc_now
+from ml.contract import load_contract
 from ml.door import require_pass
+from ml.errors import DataError
 from ml.estimators import ChurnModel
+from ml.frozen import freeze, sets
+from ml.frozen.sets import FrozenSet
 from ml.judge import judge
-from ml.plan import Plan, make_plan
+from ml.plan import Plan, make_plan, plan_of
 from ml.progress import Progress, silent
 from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.training_set import read_features
 from ml.truth import compare_with_truth
 from ml.warehouse import Warehouse
 
@@ -66,8 +69,12 @@ class _Trained:
     figures: dict[str, Figure]
 
 
-def train(settings: Settings, *, progress: Progress | None = None) -> TrainResult:
+def train(
+    settings: Settings, *, training_set: str | None = None, progress: Progress | None = None
+) -> TrainResult:
     """Train both families, judge them beside the baselines, and register the better one.
+
+    The rows are frozen first, and what is trained on is read from the frozen file.
 
     Which version serves, for now, is a simple rule:
 
@@ -81,6 +88,12 @@ def train(settings: Settings, *, progress: Progress | None = None) -> TrainResul
     The same training done twice (the same gold rows, labels, features, settings and code) is
     done once: the second call returns the first's version.
 
+    Parameters
+    ----------
+    training_set
+        The id of a frozen set to train on, or the beginning of one; None: what the warehouse holds
+        now.
+
     Raises
     ------
     DataError
@@ -92,22 +105,23 @@ def train(settings: Settings, *, progress: Progress | None = None) -> TrainResul
     """
     say = progress or silent
     say("Reading labels", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-        plan = make_plan(settings, warehouse)
+    plan = _plan(settings, training_set)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     model_name = settings.train.model_name
     known = store.trained_with(model_name, plan.training_key)
     if known is not None:
         record = TrainingRecord.from_dict(store.load_record(known))
+        if (frozen := sets.find(settings, record.training_set_id)) is not None:
+            freeze.register(settings, frozen)
         settle(settings, store, known, record)
         return _result(store, known, record, is_new=False)
+    frozen = _freeze(settings, plan, training_set, say)
     say("Reading features", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-        frame = read_features(warehouse, plan.contract.types, plan.data)
+    frame = sets.read_frame(settings, frozen)
     with store.run(model_name) as run_id:
         say("Checking the training matrix", 0, 0)
         _check_door(settings, plan, frame, run_id)
-        trained = _fit_and_judge(settings, plan, frame, store, say)
+        trained = _fit_and_judge(settings, plan, frozen, frame, store, say)
         record = trained.record
         say("Registering the model", 0, 0)
         store.log(
@@ -115,7 +129,7 @@ def train(settings: Settings, *, progress: Progress | None = None) -> TrainResul
             params=tracking.logged_params(settings, record),
             metrics=tracking.logged_metrics(record),
             figures=trained.figures,
-            tags={"training_set_id": plan.training_set_id, "features_hash": record.features_hash},
+            tags={**_named(frozen), "features_hash": record.features_hash},
         )
         version = store.register(
             run_id,
@@ -123,7 +137,9 @@ def train(settings: Settings, *, progress: Progress | None = None) -> TrainResul
             trained.model,
             record=record.to_dict(),
             training_key=plan.training_key,
+            tags=_named(frozen),
         )
+    freeze.register(settings, frozen)
     settle(settings, store, version, record)
     return _result(store, version, record, is_new=True)
 
@@ -143,6 +159,43 @@ def is_current(settings: Settings) -> bool:
         if known is None:
             return False
         return is_settled(warehouse, known, TrainingRecord.from_dict(store.load_record(known)))
+
+
+def _plan(settings: Settings, training_set: str | None) -> Plan:
+    if training_set is None:
+        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+            return make_plan(settings, warehouse)
+    Warehouse.require(settings.warehouse_path)
+    frozen = sets.named(settings, training_set)
+    features_now = load_contract(settings.manifest_path).features_hash
+    if frozen.features_hash != features_now:
+        raise DataError(
+            f"Expected the frozen set {frozen.training_set_id[:12]} to have the features of gold, "
+            "found others: a model trained on it could score nobody. Go back to the code of then, "
+            "or freeze anew: `holdfast freeze`."
+        )
+    return plan_of(settings, sets.read_history(settings, frozen))
+
+
+def _freeze(settings: Settings, plan: Plan, training_set: str | None, say: Progress) -> FrozenSet:
+    if training_set is not None:
+        return sets.named(settings, training_set)
+    frozen = freeze.write_set(settings, progress=say).frozen
+    if frozen.training_set_id != plan.training_set_id:
+        raise DataError(
+            "Expected the same rows of gold.training_set as a moment ago, found others: "
+            "something rebuilt gold meanwhile. Run again when it is done."
+        )
+    return frozen
+
+
+def _named(frozen: FrozenSet) -> dict[str, str]:
+    """Return what names a frozen set where a model is registered."""
+    return {
+        "training_set_id": frozen.training_set_id,
+        "training_set_sha256": frozen.sha256,
+        "training_set_path": frozen.path,
+    }
 
 
 def _check_door(settings: Settings, plan: Plan, frame: pd.DataFrame, run_id: str) -> None:
@@ -170,7 +223,12 @@ def _check_door(settings: Settings, plan: Plan, frame: pd.DataFrame, run_id: str
 
 
 def _fit_and_judge(
-    settings: Settings, plan: Plan, frame: pd.DataFrame, store: Registry, say: Progress
+    settings: Settings,
+    plan: Plan,
+    frozen: FrozenSet,
+    frame: pd.DataFrame,
+    store: Registry,
+    say: Progress,
 ) -> _Trained:
     options, data, split = settings.train, plan.data, plan.split
     fit_rng, bootstrap_rng = np.random.default_rng(settings.seed).spawn(2)
@@ -198,6 +256,7 @@ def _fit_and_judge(
         candidates=candidates,
         champion=find_champion(store, options.model_name),
         truth=compare_with_truth(settings.truth_dir, test_keys, outcomes, forecasts[chosen]),
+        training_set_sha256=frozen.sha256,
         trained_at=utc_now(),
     )
     say("Drawing the curves", 0, 0)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import matrix, splits
-from ml.contract import require_types
+from ml.contract import FeatureContract, require_types
 from ml.errors import ContractError, DataError
 from ml.metrics import Outcomes
 from ml.warehouse import Warehouse
@@ -20,8 +21,7 @@ Mask = NDArray[np.bool_]
 
 SEGMENTS = ("cohort", "value_tier")
 
-
-_KEY_COLUMNS = (
+KEY_COLUMNS = (
     "customer_id",
     "as_of_date",
     "cohort",
@@ -48,6 +48,22 @@ class LabelledRows:
     monthly_revenue: Floats
     days_to_churn: Floats
 
+    @classmethod
+    def of(cls, keys: pa.Table) -> "LabelledRows":
+        """Return rows in key order from a table of `KEY_COLUMNS`."""
+        customer, customers = matrix.to_codes(keys.column("customer_id"))
+        return cls(
+            keys=keys,
+            customer=customer,
+            customers=customers,
+            as_of_date=matrix.to_days(keys.column("as_of_date")),
+            label_known_at=matrix.to_days(keys.column("label_known_at")),
+            is_churn=matrix.to_floats(keys.column("is_churn")),
+            weight=matrix.to_floats(keys.column("sample_weight")),
+            monthly_revenue=matrix.to_floats(keys.column("monthly_revenue")),
+            days_to_churn=matrix.to_floats(keys.column("days_to_churn")),
+        )
+
     def outcomes(self, rows: Mask) -> Outcomes:
         """Return what happened to some rows, their customers numbered anew."""
         _, customer = np.unique(self.customer[rows], return_inverse=True)
@@ -63,23 +79,114 @@ class LabelledRows:
         return {name: matrix.to_objects(self.keys.column(name))[rows] for name in SEGMENTS}
 
 
-def read_labelled_rows(warehouse: Warehouse) -> LabelledRows:
-    """Return the rows of gold.training_set, sorted by key, without their features."""
-    columns = ", ".join(_KEY_COLUMNS)
-    keys = warehouse.query(
-        f"select {columns} from gold.training_set order by as_of_date, customer_id"
+@dataclass(frozen=True)
+class History:
+    """What may be learnt from, all but the features themselves.
+
+    Attributes
+    ----------
+    rows
+        Every labelled row, in key order.
+    dates
+        How far the labels of each grid date have come.
+    fingerprints
+        Of `gold.customer_360`, by as-of date.
+    data_from, data_until
+        What the data covers.
+    """
+
+    contract: FeatureContract
+    rows: LabelledRows
+    dates: tuple[splits.DateLabels, ...]
+    fingerprints: Mapping[date, str]
+    data_from: datetime
+    data_until: datetime
+
+    @property
+    def cutoff(self) -> datetime:
+        """The moment at which the last of the labels became known."""
+        last: datetime = self.rows.label_known_at.max().astype("datetime64[us]").astype(object)
+        return last
+
+    @property
+    def training_set_id(self) -> str:
+        """Identifies the rows: their keys and labels, features and the cutoff."""
+        return sha256_of(
+            self.contract.features_hash,
+            self.gold_fingerprint(self.rows.as_of_date),
+            matrix.digest(self.rows.keys),
+            str(self.cutoff),
+        )
+
+    def gold_fingerprint(self, as_of_dates: NDArray[np.datetime64]) -> str:
+        """Return one fingerprint of gold.customer_360 over several dates.
+
+        Raises
+        ------
+        ContractError
+            If a date has none.
+        """
+        used = [matrix.as_date(day) for day in np.unique(as_of_dates)]
+        missing = [str(day) for day in used if day not in self.fingerprints]
+        if missing:
+            raise ContractError(
+                f"Expected a fingerprint of gold.customer_360 for every date, found none for "
+                f"{', '.join(missing)}. Build gold again: `dbt build --select gold_fingerprints`."
+            )
+        return sha256_of(*(f"{day} {self.fingerprints[day]}" for day in used))
+
+
+def read_history(
+    warehouse: Warehouse, contract: FeatureContract, *, known_until: datetime | None = None
+) -> History:
+    """Return what the warehouse has to learn from.
+
+    Parameters
+    ----------
+    known_until
+        Take the labels known by this moment alone; None: all of them.
+
+    Raises
+    ------
+    DataError
+        If the warehouse does not know what its data covers.
+    """
+    data_from, data_until = _read_clock(warehouse)
+    until = data_until if known_until is None else min(known_until, data_until)
+    dates = _read_date_labels(warehouse, until)
+    fingerprints = warehouse.query(
+        "select as_of_date, fingerprint from gold.fingerprints where relation = 'customer_360'"
+    ).to_pylist()
+    return History(
+        contract=contract,
+        rows=read_labelled_rows(warehouse, known_until=until),
+        dates=dates,
+        fingerprints={
+            matrix.as_date(row["as_of_date"]): str(row["fingerprint"]) for row in fingerprints
+        },
+        data_from=data_from,
+        data_until=until,
     )
-    customer, customers = matrix.to_codes(keys.column("customer_id"))
-    return LabelledRows(
-        keys=keys,
-        customer=customer,
-        customers=customers,
-        as_of_date=matrix.to_days(keys.column("as_of_date")),
-        label_known_at=matrix.to_days(keys.column("label_known_at")),
-        is_churn=matrix.to_floats(keys.column("is_churn")),
-        weight=matrix.to_floats(keys.column("sample_weight")),
-        monthly_revenue=matrix.to_floats(keys.column("monthly_revenue")),
-        days_to_churn=matrix.to_floats(keys.column("days_to_churn")),
+
+
+def read_labelled_rows(
+    warehouse: Warehouse, *, known_until: datetime | None = None
+) -> LabelledRows:
+    """Return the rows of gold.training_set, sorted by key, without their features.
+
+    Parameters
+    ----------
+    known_until
+        Those whose label was known by this moment; None: all.
+    """
+    columns = ", ".join(KEY_COLUMNS)
+    return LabelledRows.of(
+        warehouse.query(
+            f"select {columns} from gold.training_set "
+            "where ($1 is null or label_known_at <= cast($1 as timestamp)) "
+            "order by as_of_date, customer_id",
+            [known_until],
+        )
     )
 
 
@@ -125,20 +232,15 @@ def require_features(warehouse: Warehouse, relation: str, types: Mapping[str, st
     )
 
 
-def read_test_period(warehouse: Warehouse, test_dates: int) -> splits.TestPeriod:
-    """Return the test dates, from the grid's labels and the data's own clock.
-
-    Raises
-    ------
-    DataError
-        If the data cannot carry a test; see `splits.test_period`.
-    """
+def _read_date_labels(warehouse: Warehouse, until: datetime) -> tuple[splits.DateLabels, ...]:
     found = warehouse.query(
         """
         select
             dates.as_of_date,
             count(labels.customer_id) as observations,
-            count(labels.customer_id) filter (where labels.is_label_available) as labelled,
+            count(labels.customer_id) filter (
+                where labels.is_label_available and labels.label_known_at <= cast($1 as timestamp)
+            ) as labelled,
             max(labels.label_known_at) as label_known_at
         from gold.as_of_dates as dates
         left join gold.churn_labels as labels
@@ -146,44 +248,20 @@ def read_test_period(warehouse: Warehouse, test_dates: int) -> splits.TestPeriod
         where dates.is_grid
         group by dates.as_of_date
         order by dates.as_of_date
-        """
+        """,
+        [until],
     )
+    return tuple(splits.DateLabels(**row) for row in found.to_pylist())
+
+
+def _read_clock(warehouse: Warehouse) -> tuple[datetime, datetime]:
     clock = warehouse.query("select data_from, data_until from silver.clock").to_pylist()
     if len(clock) != 1 or clock[0]["data_until"] is None:
         raise DataError(
             f"Expected one row with the data's span in silver.clock, found {clock}. "
             "Check that the inputs hold rows, then run `dbt build`."
         )
-    return splits.test_period(
-        [splits.DateLabels(**row) for row in found.to_pylist()],
-        test_dates,
-        data_from=clock[0]["data_from"],
-        data_until=clock[0]["data_until"],
-    )
-
-
-def gold_fingerprint_of(warehouse: Warehouse, as_of_dates: NDArray[np.datetime64]) -> str:
-    """Return one fingerprint of gold.customer_360 over several dates.
-
-    Raises
-    ------
-    ContractError
-        If a date has none.
-    """
-    found = warehouse.query(
-        "select as_of_date, fingerprint from gold.fingerprints where relation = 'customer_360'"
-    )
-    known = {
-        matrix.as_date(row["as_of_date"]): str(row["fingerprint"]) for row in found.to_pylist()
-    }
-    used = [matrix.as_date(day) for day in np.unique(as_of_dates)]
-    missing = [str(day) for day in used if day not in known]
-    if missing:
-        raise ContractError(
-            f"Expected a fingerprint of gold.customer_360 for every date, found none for "
-            f"{', '.join(missing)}. Build gold again: `dbt build --select gold_fingerprints`."
-        )
-    return sha256_of(*(f"{day} {known[day]}" for day in used))
+    return clock[0]["data_from"], clock[0]["data_until"]
 
 
 def sha256_of(*parts: str) -> str:

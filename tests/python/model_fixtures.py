@@ -240,6 +240,18 @@ def _write_warehouse(path: Path, rows: pd.DataFrame, data_until: datetime) -> No
             group by as_of_date
             """
         )
+        connection.execute(
+            """
+            create table silver.arrivals as
+            select
+                entity,
+                cast(known_date as date) as known_date,
+                1000 as row_count,
+                md5(entity || cast(known_date as varchar)) as fingerprint
+            from (values ('activity'), ('subscriptions')) as entities(entity)
+            cross join (select distinct as_of_date as known_date from gold.customer_360)
+            """
+        )
         for statement in ml_tables():
             connection.execute(statement)
 

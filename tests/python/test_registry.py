@@ -27,7 +27,12 @@ def model():
 def register(store, model, key="key", record=None):
     with store.run("churn") as run_id:
         return store.register(
-            run_id, "churn", model, record=record or {"seen": 1}, training_key=key
+            run_id,
+            "churn",
+            model,
+            record=record or {"seen": 1},
+            training_key=key,
+            tags={"training_set_id": "set"},
         )
 
 
@@ -50,6 +55,8 @@ def test_versions_count_up_and_are_found_by_their_key(store, model):
     first, second = register(store, model, "one"), register(store, model, "two")
     assert (first.model_version, second.model_version) == (1, 2)
     assert store.trained_with("churn", "one") == first
+    tags = store._client.get_model_version("churn", "1").tags
+    assert tags == {"training_key": "one", "training_set_id": "set"}
     assert store.trained_with("churn", "two") == second
     assert store.trained_with("churn", "three") is None
 

@@ -195,8 +195,9 @@ def test_the_warehouse_tells_of_the_version(company, trained):
     assert company.sql("select alias, from_version, to_version, why from ml.alias_history") == [
         ("champion", None, 1, "the first model that beats recency alone")
     ]
-    assert company.sql("select training_set_id, row_count from ml.training_sets") == [
-        (record.training_set_id, record.train_rows + record.calibration_rows + record.test_rows)
+    used = record.train_rows + record.calibration_rows + record.test_rows
+    assert company.sql("select training_set_id, row_count, sha256 from ml.training_sets") == [
+        (record.training_set_id, used + record.purged_rows, record.training_set_sha256)
     ]
 
 

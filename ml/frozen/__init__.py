@@ -1,0 +1,1 @@
+"""Frozen training sets: written once, verified when read, rebuilt to the same bytes."""
