@@ -300,6 +300,13 @@ def test_rows_of_one_customer_are_no_independent_evidence() -> None:
     assert probed(as_if_independent).figures[0].auc.lower > forty.lower + 0.1
 
 
+def test_a_leak_no_stronger_than_an_honest_feature_is_not_seen() -> None:
+    """What docs/probes.md says of probes: this one only replay sees."""
+    target = churners()
+    tomorrows_logins = column("logins_7d", chance().normal(size=ROWS) - 0.7 * target)
+    assert severities(probed(flat(tomorrows_logins, target=target)), "logins_7d") == {}
+
+
 # -- False alarms ----------------------------------------------------------------------------------
 
 
