@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 
+from ml.errors import UsageError
 from ml.progress import Steps
 from ml.settings import Settings
 from ml.terminal import HERE, AsJson, ProjectDir, Target, Vars, execute
@@ -144,6 +146,59 @@ def mutants(
         return result, of_mutants(result)
 
     _end(execute(work, project_dir, target, vars, as_json))
+
+
+@app.command()
+def probes(
+    file: Annotated[
+        Path | None, typer.Option(help="A CSV or Parquet file; without it gold.training_set.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="With --file: the column to be predicted. Without: the dbt target."),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="With --file: the column with the customer.")
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(help="With --file: the column with the day of the row.")
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="A column found to be honest; may come repeatedly.")
+    ] = None,
+    calibrate: Annotated[
+        int, typer.Option(help="How many shuffles of the labels to measure false alarms on.")
+    ] = 0,
+    project_dir: ProjectDir = HERE,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Look for columns of a training set that know too much of the target."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        if file is None and (id_column or date):
+            raise UsageError("--id and --date name columns of a file: give --file too.")
+        if file is not None and target is None:
+            raise UsageError(f"--target names the column of {file} to be predicted; none came.")
+        from ml.audit.probes.page import of_probes
+        from ml.audit.probes.run import audit_file, audit_training_set
+
+        with steps.step("Probe") as step:
+            shared: dict[str, Any] = {
+                "shuffles": calibrate,
+                "accepted": accept or (),
+                "progress": step.progress,
+            }
+            if file is None or target is None:
+                result = audit_training_set(settings, **shared)
+            else:
+                result = audit_file(
+                    settings, file, target=target, id_column=id_column, date=date, **shared
+                )
+            step.outcome = f"{len(result.table.columns)} columns probed"
+        return result, of_probes(result)
+
+    _end(execute(work, project_dir, target if file is None else None, vars, as_json))
 
 
 def _end(result: Any) -> None:

@@ -25,6 +25,7 @@ def test_a_patch_fits_its_file(mutant, tmp_path: Path) -> None:  # type: ignore[
     for test in mutant.tests:
         assert (ROOT / test).is_file()
     # Where the text is no more, that is said and nothing is changed.
+    path.write_text("")
     with pytest.raises(HoldfastError, match=f"{mutant.name} wants to replace a text"):
         mutant.apply(tmp_path)
 
