@@ -31,7 +31,7 @@ class Mutant:
     mistake
         What it does wrong; empty for a harmless rewrite.
     tests
-        For a patch to Python, the test files that are to notice it.
+        For a patch to Python, the tests that are to notice it, as pytest names them.
     """
 
     name: str
