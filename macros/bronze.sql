@@ -124,11 +124,12 @@ select * from kept
     {%- set contract = holdfast.contract(entity) -%}
     {%- set columns = contract.columns -%}
     {%- set values = columns | rejectattr("name", "equalto", "known_at") | list -%}
+    {%- set first_known = "(partition by record_key order by known_at asc nulls last, row_fingerprint asc nulls last)" -%}
     select
         cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
         record_key,
-        cast(row_number() over first_known as integer) as occurrence,
-        value_fingerprint is distinct from first_value(value_fingerprint) over first_known as is_conflict,
+        cast(row_number() over {{ first_known }} as integer) as occurrence,
+        value_fingerprint is distinct from first_value(value_fingerprint) over {{ first_known }} as is_conflict,
         known_at,
         row_fingerprint,
         row_text,
@@ -175,10 +176,6 @@ select * from kept
             on plan.slice = {{ holdfast.input_day("'" ~ entity ~ "'", "cast(valid.known_at as date)") }}
     ) as rows_of_repeated_keys
     where valid_rows > 1
-    window first_known as (
-        partition by record_key
-        order by known_at asc nulls last, row_fingerprint asc nulls last
-    )
 {%- endmacro %}
 
 
