@@ -92,7 +92,7 @@ _UPGRADES = np.array([0.0007, 0.0001, 0.0, 0.0, 0.0001, 0.0, 0.0])
 _DOWNGRADES = np.array([0.0001, 0.005, 0.004, 0.0008, 0.001, 0.004, 0.0])
 _SWITCH_OFF = np.array([0.00005, 0.0005, 0.10, 0.0001, 0.10, 0.10, 0.0])
 # Those who turn to leaving mostly switch it off at once.
-_SWITCH_OFF_AT_ONCE = np.array([0.0, 0.0, 0.75, 0.0, 0.75, 0.75, 0.0])
+_SWITCH_OFF_AT_ONCE = np.array([0.0, 0.0, 0.9, 0.0, 0.9, 0.9, 0.0])
 _SWITCH_ON = np.array([0.25, 0.10, 0.0, 0.25, 0.0, 0.0, 0.25])
 _OFFER_DISCOUNT = 100_000
 _MOST_DISCOUNT = 500_000

@@ -26,30 +26,31 @@ STATES = (
 HEALTHY, DRIFTING, DECAYING, DORMANT, FRUSTRATED, PRICE_SHOCKED, PAYMENT_TROUBLE = range(7)
 ABSENT = -1
 
-# Chance a day to give notice, before the calendar's factors. Healthy customers leave too, silently.
-LEAVE_RATES = np.array([0.00003, 0.001, 0.036, 0.0002, 0.036, 0.036, 0.0])
+# Chance a day to give notice, before the calendar's factors. Healthy customers leave too, silently;
+# those who want to leave take two to three months over it.
+LEAVE_RATES = np.array([0.00006, 0.001, 0.012, 0.0002, 0.012, 0.012, 0.0])
 
 # Chances a day to move from one state (row) to another (column).
 MOVES = np.zeros((7, 7))
-MOVES[HEALTHY, DRIFTING] = 0.0014
+MOVES[HEALTHY, DRIFTING] = 0.0012
 MOVES[HEALTHY, FRUSTRATED] = 0.00025
 MOVES[DRIFTING, HEALTHY] = 0.001
-MOVES[DRIFTING, DECAYING] = 0.020
+MOVES[DRIFTING, DECAYING] = 0.012
 MOVES[DECAYING, HEALTHY] = 0.0005
-MOVES[DECAYING, DORMANT] = 0.002
+MOVES[DECAYING, DORMANT] = 0.001
 MOVES[DORMANT, HEALTHY] = 0.006
 MOVES[FRUSTRATED, HEALTHY] = 0.001
-MOVES[FRUSTRATED, DECAYING] = 0.002
-MOVES[PRICE_SHOCKED, HEALTHY] = 0.002
+MOVES[FRUSTRATED, DECAYING] = 0.001
+MOVES[PRICE_SHOCKED, HEALTHY] = 0.001
 MOVES[PRICE_SHOCKED, DRIFTING] = 0.001
 MOVES[PAYMENT_TROUBLE, HEALTHY] = 0.006
 DRIFT = MOVES - np.diag(MOVES.sum(axis=1))
 
 # The state in which a customer starts, by how the first days went.
-START_SHARES = np.array([0.91, 0.047, 0.018, 0.0, 0.025, 0.0, 0.0])
+START_SHARES = np.array([0.84, 0.07, 0.05, 0.0, 0.04, 0.0, 0.0])
 
 # Payments fail on the due day; after so many days of dunning the subscription is ended.
-FAILURE_RATES = np.array([0.0098, 0.0105, 0.0105, 0.0105, 0.0098, 0.0098, 0.0])
+FAILURE_RATES = np.array([0.0080, 0.0086, 0.0086, 0.0086, 0.0080, 0.0080, 0.0])
 DUNNING_DAYS = 27
 
 # Chance that a renewal raises the price, by billing period; from this tenure on.
@@ -94,7 +95,7 @@ TOUCH_TARGETS[3, FRUSTRATED] = DECAYING
 
 # Tenure bands, in days: the newest leave most.
 _TENURE_EDGES = np.array([31, 91, 181, 366])
-_TENURE_LEAVE = np.array([1.3, 1.1, 1.0, 0.95, 0.95])
+_TENURE_LEAVE = np.array([1.3, 1.1, 1.0, 1.0, 1.0])
 _TENURE_MOVE = np.array([1.2, 0.42, 0.26, 0.16, 0.15])
 
 # Terms of three and twelve months are mostly given up in the weeks before they renew.

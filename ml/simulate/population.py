@@ -27,8 +27,8 @@ _CHANNEL_SHARES = np.array([0.30, 0.22, 0.15, 0.11, 0.12, 0.10])
 _NET_SHARES = np.array([[0.4, 0.4, 0.15, 0.05], [0.15, 0.35, 0.35, 0.15], [0.0, 0.2, 0.4, 0.4]])
 _TIER_LEANING = np.array([1.15, 0.85, 0.6])
 _CHANNEL_LEANING = np.array([0.95, 1.35, 0.7, 0.85, 1.05, 1.0])
-# Customers of the marketplace pay by prepaid card, which fails again and again.
-_CHANNEL_DEFAULT_RISK = np.array([0.12, 0.12, 0.12, 0.12, 0.12, 8.5])
+# Customers of the marketplace pay by prepaid card, which fails four times as often.
+_CHANNEL_DEFAULT_RISK = np.array([0.75, 0.75, 0.75, 0.75, 0.75, 3.0])
 # By tier and by industry: who an action suits.
 _TIER_RESPONSE = np.array([[1.4, 0.8, 1.0, 1.2], [0.8, 1.1, 1.0, 1.0], [0.4, 1.5, 1.0, 0.7]])
 _INDUSTRY_RESPONSE = np.ones((len(INDUSTRIES), len(ACTIONS)))
@@ -144,7 +144,7 @@ def draw_population(
         channel=channel,
         leaning=_TIER_LEANING[tier] * _CHANNEL_LEANING[channel],
         responses=responses * np.exp(0.3 * rng.standard_normal((count, len(ACTIONS)))),
-        diligence=np.clip(0.55 + 0.06 * rng.standard_normal(count) + 0.03 * tier, 0.35, 0.75),
+        diligence=np.clip(0.72 + 0.06 * rng.standard_normal(count) + 0.03 * tier, 0.5, 0.9),
         depth=np.exp(0.15 * rng.standard_normal(count)),
         touch_offset=rng.integers(0, TOUCH_PERIOD_DAYS, count),
         default_risk=_CHANNEL_DEFAULT_RISK[channel],

@@ -13,7 +13,7 @@ from ml.simulate.population import Population
 from ml.simulate.timeline import NO_DAY, Timeline
 
 # How much of their usual work customers do in each state.
-ENGAGEMENT = np.array([1.0, 0.30, 0.02, 0.55, 0.5, 0.6, 0.97], dtype=np.float32)
+ENGAGEMENT = np.array([1.0, 0.12, 0.02, 0.55, 0.3, 0.35, 0.97], dtype=np.float32)
 # Activity follows the state over days, not at once.
 ENGAGEMENT_PACE = 0.4
 # What is left of the activity of those who gave notice, and for how long.

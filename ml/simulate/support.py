@@ -45,7 +45,7 @@ TICKET_KINDS: dict[str, Kind] = {
 
 # Tickets a day by hidden state, and the chance of one on the day the state begins.
 _RATES = np.array([0.007, 0.006, 0.05, 0.004, 0.14, 0.12, 0.02])
-_FIRST_DAY = np.array([0.0, 0.0, 0.6, 0.0, 0.97, 0.97, 0.3])
+_FIRST_DAY = np.array([0.0, 0.0, 0.8, 0.0, 0.97, 0.97, 0.3])
 _NEW_RATE = 0.03
 _NEW_DAYS = 21
 # Shares of intents (columns as in INTENTS) by hidden state.
