@@ -321,7 +321,7 @@ def _run_in_process(place: _Place, seed: int) -> ScheduleResult:
 
 @dataclass(frozen=True)
 class _Standing:
-    """What a build left: for each entity and known day a number for its rows; the as-of dates."""
+    """What a build left: a number for the rows of each entity and known day; the as-of dates."""
 
     days: Mapping[tuple[str, date], str]
     dates: frozenset[date]
@@ -337,7 +337,10 @@ class _Standing:
                     f"(select * exclude (built_from) from bronze.{entity}) as cells group by 1"
                 ).fetchall():
                     days[entity, day] = number
-            dates = connection.execute("select as_of_date from gold.as_of_dates").fetchall()
+            # A date without observations has no cells that a build could have made again.
+            dates = connection.execute(
+                "select distinct as_of_date from gold.customer_360"
+            ).fetchall()
             return cls(days, frozenset(day for (day,) in dates))
         finally:
             connection.close()

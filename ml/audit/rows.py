@@ -133,7 +133,7 @@ def _dirt(table: pa.Table, contract: EntityContract, chance: random.Random) -> p
     def some(share: float) -> list[dict[str, Any]]:
         count = max(1, round(share * table.num_rows)) if table.num_rows else 0
         taken = sorted(chance.sample(range(table.num_rows), count))
-        return list(table.take(taken).to_pylist())
+        return list(table.take(pa.array(taken, pa.int64())).to_pylist())
 
     def other_value(row: dict[str, Any]) -> dict[str, Any]:
         if not contract.changeable:

@@ -15,7 +15,8 @@ from ml.audit.rows import EntityContract, entity_contracts
 from ml.audit.scratch import Scratch
 from ml.settings import Settings
 
-_GOLD = "+path:models/gold"
+# By the package, so that they are found where Holdfast is one of another project.
+_LAYERS = ("+fqn:holdfast.silver", "+fqn:holdfast.gold")
 
 
 class Yard:
@@ -71,7 +72,7 @@ class Yard:
         HoldfastError
             Where the build fails.
         """
-        return self._scratch.build([_GOLD]).notes
+        return self._scratch.build(_LAYERS).notes
 
     def tune(self, *, threads: int, memory_megabytes: int | None) -> None:
         """Set the threads of dbt and of the engine, and the engine's memory; None leaves it free.
