@@ -63,6 +63,45 @@ def test_the_truth_lies_beside_and_is_neither_trivial_nor_hopeless(
     assert not truth.duplicated(["customer_id", "as_of_date"]).any()
 
 
+def test_about_a_fifth_of_churn_is_a_payment_that_failed(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    summary = company[1]
+    churned = summary.churned_voluntary + summary.churned_involuntary
+    assert 0.14 < summary.churned_involuntary / churned < 0.28
+
+
+def test_the_newest_leave_most_and_the_oldest_least(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    truth = pd.read_parquet(company[0].parent / "truth" / "monthly_churn.parquet")
+    known = pd.read_parquet(company[0] / "customers.parquet").dropna(subset=["customer_id"])
+    signed_up = known.groupby("customer_id")["signed_up_at"].min().dt.normalize()
+    tenure = pd.to_datetime(truth["as_of_date"]) - truth["customer_id"].map(signed_up)
+    cohort = pd.cut(tenure.dt.days, [-1, 30, 180, 10_000], labels=["new", "established", "mature"])
+    chance = truth.groupby(cohort, observed=True)["churn_probability_30d"].mean()
+    assert chance["new"] > chance["established"] > chance["mature"] > 0
+
+
+def test_those_who_decay_fall_silent_and_some_leave_out_of_health(
+    company: tuple[Path, SimulationSummary],
+) -> None:
+    truth = pd.read_parquet(company[0].parent / "truth" / "monthly_churn.parquet")
+    facts = pd.read_parquet(company[0] / "activity.parquet", columns=["customer_id", "occurred_at"])
+    facts["day"] = facts["occurred_at"].dt.normalize()
+    days = facts.dropna().drop_duplicates(["customer_id", "day"])
+    as_of_date = pd.Timestamp("2025-03-01")
+    recent = days[days["day"].between(as_of_date - pd.Timedelta(days=14), as_of_date, "left")]
+    now = truth[pd.to_datetime(truth["as_of_date"]) == as_of_date]
+    active = now["customer_id"].map(recent.groupby("customer_id").size()).fillna(0)
+    by_state = active.groupby(now["hidden_state"]).median()
+    assert by_state["decaying"] < by_state["dormant"] < by_state["healthy"]
+    assert by_state["decaying"] < 0.25 * by_state["healthy"]
+    # Of all churn to come, a good part is that of customers who are still content.
+    to_come = truth.groupby("hidden_state")["churn_probability_horizon"].sum()
+    assert 0.2 < to_come["healthy"] / to_come.sum() < 0.7
+
+
 def test_about_three_in_a_hundred_facts_come_a_day_or_more_late(
     company: tuple[Path, SimulationSummary],
 ) -> None:
