@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import matrix
-from ml.audit.scratch import scratch
+from ml.audit.scratch import Scratch, audit_folder
 from ml.errors import HoldfastError
 from ml.progress import Progress, silent
 from ml.settings import Settings
@@ -73,7 +73,8 @@ def of_newest_state(
         Where the scratch warehouse cannot be built.
     """
     moment = f"{split_at:%Y-%m-%d %H:%M:%S}"
-    with scratch(settings, "receipt", vars={"known_until": moment}) as own:
+    with audit_folder(settings, "receipt") as folder:
+        own = Scratch.at(settings, folder, vars={"known_until": moment})
         _copy_silver(settings.warehouse_path, own.settings.warehouse_path, split_at)
         own.build(
             ["+gold_customer_360,holdfast.gold", "+gold_customer_360,resource_type:seed"],

@@ -26,6 +26,7 @@ from ml.contract import load_contract
 from ml.metrics import ROC_AUC
 from ml.progress import Progress, silent
 from ml.settings import Settings
+from ml.terminal import plain
 from ml.training_set import (
     History,
     LabelledRows,
@@ -303,8 +304,6 @@ def _parts(
 
 def _keep(settings: Settings, result: ReceiptResult) -> None:
     """Write the report, the picture and the findings."""
-    from ml.terminal import plain
-
     write_report(result.report, plain(result))
     receipt_picture.save(
         result.picture,
@@ -336,8 +335,6 @@ def _finding(result: ReceiptResult, each: WayResult) -> Finding:
         f"{_figure(promise.achieved)} on the months that follow {result.split_at}: "
         f"{_figure(promise.excess)} too much."
     )
-    from ml.terminal import plain
-
     return Finding(
         # What the honest way claims is what Holdfast says of its own models.
         severity="warning" if each.way == HONEST else "note",

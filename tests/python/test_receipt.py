@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import ROOT, Demo
 from model_fixtures import Company, build_company
@@ -31,7 +34,7 @@ from ml.contract import load_contract
 from ml.errors import DataError
 from ml.estimators import build_lightgbm, fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC
-from ml.training_set import read_labelled_rows
+from ml.training_set import read_features, read_labelled_rows
 from ml.warehouse import Warehouse
 
 WAYS = [RANDOM, NO_PURGE, NEWEST_STATE, NEWEST_FEATURES, HONEST]
@@ -228,9 +231,31 @@ def test_the_command_says_what_every_way_claims(told):
     assert not (local / "audit").exists()
 
 
-def test_the_present_state_claims_what_no_model_achieves(told):
-    """The subscriptions of the demo's churners have ended by the split, and that tells."""
-    _, result = told
-    ways = {each["way"]: each["promises"][ROC_AUC] for each in result["ways"]}
-    assert ways[NEWEST_STATE]["excess"]["lower"] > 0
-    assert ways[NEWEST_STATE]["claimed"]["lower"] > ways[HONEST]["claimed"]["value"]
+def test_the_newest_state_rewrites_attributes_and_leaves_facts(demo: Demo, tmp_path: Path):
+    """Each past row has the industry of the day of the split, and the activity of its own day."""
+    local = tmp_path / "local"
+    local.mkdir()
+    shutil.copy(demo.settings.warehouse_path, local)
+    settings = replace(demo.settings, local_dir=local)
+    split_at = datetime(2025, 2, 1)
+    types = load_contract(settings.manifest_path).types
+    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        rows = read_labelled_rows(warehouse, known_until=split_at)
+        everything = read_labelled_rows(warehouse)
+        known = everything.label_known_at <= np.datetime64(split_at)
+        then = read_features(warehouse, types, everything).loc[known].reset_index(drop=True)
+        versions = warehouse.query(
+            "select customer_id, arg_max(industry, known_from) from silver.customers_versions "
+            "where known_from < $1 group by customer_id",
+            [split_at],
+        )
+    newest = dict(zip(*(column.to_pylist() for column in versions.columns), strict=True))
+    frame, found = current_state.of_newest_state(settings, types, rows, split_at)
+    assert found.mean() > 0.9
+    frame, then = frame.loc[found], then.loc[found]
+    customers = rows.keys.filter(pa.array(found))["customer_id"].to_pylist()
+    assert frame["industry"].tolist() == [newest[customer] for customer in customers]
+    for fact in ("actions_30d", "logins_90d", "minutes_90d", "days_since_last_activity"):
+        pd.testing.assert_series_equal(frame[fact], then[fact])
+    for state in ("industry", "mrr", "days_to_renewal", "auto_renew"):
+        assert not frame[state].equals(then[state])
