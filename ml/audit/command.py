@@ -201,6 +201,27 @@ def probes(
     _end(execute(work, project_dir, target if file is None else None, vars, as_json))
 
 
+@app.command()
+def receipt(
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Hold what careless ways of measuring claim against what the model then achieves."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.audit.receipt import receipt as measure
+        from ml.audit.receipt_page import of_receipt
+
+        with steps.step("Receipt") as step:
+            result = measure(settings, progress=step.progress)
+            step.outcome = f"{len(result.ways)} ways of measuring"
+        return result, of_receipt(result)
+
+    execute(work, project_dir, target, vars, as_json)
+
+
 def _end(result: Any) -> None:
     """End with exit code 1 where an audit is red."""
     if not result.is_green:
