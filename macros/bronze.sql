@@ -129,7 +129,7 @@ select * from kept
         cast('{{ entity }}' as {{ dbt.type_string() }}) as entity,
         record_key,
         cast(row_number() over {{ first_known }} as integer) as occurrence,
-        value_fingerprint is distinct from first_value(value_fingerprint) over {{ first_known }} as is_conflict,
+        value_fingerprint != first_value(value_fingerprint) over {{ first_known }} as is_conflict,
         known_at,
         row_fingerprint,
         row_text,
