@@ -35,8 +35,8 @@ from ml.warehouse import Warehouse
 AUDIT = "fingerprint"
 
 _OUT_OF_MEMORY = "Out of Memory"
-# The least memory tried; doubled until the build has enough.
-_LEAST_MEGABYTES = 32
+# The least memory tried, and by how much it grows until the build has just enough: then it spills.
+_LEAST_MEGABYTES, _GROWTH = 40, 1.25
 _MANY_FILES = 7
 # How often the folder of spilled data is looked at.
 _LOOK_SECONDS = 0.01
@@ -263,7 +263,7 @@ def _build(yard: Yard, configuration: Configuration, rows: Rows, first: Content)
             # Some steps cannot spill and need a least memory, which grows with the data.
             if megabytes is None or _OUT_OF_MEMORY not in str(error):
                 raise
-            megabytes *= 2
+            megabytes = round(_GROWTH * megabytes)
         else:
             return Built(
                 name=configuration.name,

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,6 +39,11 @@ class Demo:
     settings: Settings
     result: "RunResult"  # noqa: F821 - importing it takes seconds that most tests need not spend
     environment: dict[str, str]
+
+
+def heed_interrupts() -> None:
+    """Let a process be interrupted, for `preexec_fn`: one started in the background is not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def quiet() -> Steps:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from conftest import ROOT, heed_interrupts
 
 from ml.simulate import simulate
 
@@ -328,6 +328,7 @@ def test_an_interrupted_run(young: Place, number: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=young.environment,
+        preexec_fn=heed_interrupts,
     )
     log = young.local / "logs" / "dbt.log"
     # In the middle of the build: gold has begun.

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import heed_interrupts
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -158,6 +159,7 @@ def test_an_interrupted_command_leaves_nothing_half_written(
         text=True,
         cwd=project,
         env=environment(),
+        preexec_fn=heed_interrupts,
     )
     local = project / "local"
     while not list(local.glob(".raw*/activity.parquet")):
