@@ -24,7 +24,7 @@ run: $(INSTALLED)  ## The whole main job on a demo company of 10,000 customers
 	$(BIN)/holdfast run --demo
 
 test: $(INSTALLED)  ## Every test, dbt's own among them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)  ## ruff, mypy and sqlfluff
 	$(BIN)/ruff check ml tests
