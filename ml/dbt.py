@@ -261,9 +261,14 @@ def _is_interrupt(exception: BaseException | None) -> bool:
 
     Stopping the queries at work may fail in its own way, which then hides the interrupt.
     """
-    while exception is not None and not isinstance(exception, KeyboardInterrupt):
+    return any(isinstance(one, KeyboardInterrupt) for one in _chain(exception))
+
+
+def _chain(exception: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception, then what lies behind it."""
+    while exception is not None:
+        yield exception
         exception = exception.__cause__ or exception.__context__
-    return exception is not None
 
 
 def _failure(
@@ -272,6 +277,11 @@ def _failure(
     """Return why dbt failed, in words for the person who ran it."""
     # In the order in which they failed; what a failure stopped comes after it.
     failed = [result for result in results if str(result.status) in _FAILED]
+    if not failed:
+        # After the first failure dbt cancels the other queries. One that ends by itself just then
+        # makes that fail, and dbt gives up with this instead of the results.
+        results = [getattr(one, "result", None) for one in _chain(exception)]
+        failed = [result for result in results if str(getattr(result, "status", "")) in _FAILED]
     texts = [str(result.message) for result in failed] + ([str(exception)] if exception else [])
     for text in texts:
         if (known := known_error(settings.warehouse_path, text)) is not None:

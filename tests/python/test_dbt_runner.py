@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from ml import dbt
 from ml.errors import HoldfastError
@@ -118,6 +120,24 @@ def test_a_model_that_fails_is_named_with_its_reason(project: Path) -> None:
     assert message.startswith("The model second (models/second.sql) failed: ")
     assert '"nothing" not found' in message
     assert message.endswith(f"The whole story is in {project}/local/logs/dbt.log.")
+
+
+def test_a_failure_is_told_where_stopping_the_other_queries_fails_too(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[int] = []
+
+    def cancel(*_: object) -> None:
+        called.append(1)
+        raise duckdb.ConnectionException("Connection already closed!")
+
+    monkeypatch.setattr(DuckDBConnectionManager, "cancel", cancel)
+    (project / "models" / "first.sql").write_text("select nothing")
+    (project / "models" / "slow.sql").write_text(
+        "select bit_xor(hash(range)) as a from range(2000000000)"
+    )
+    assert failure(project).startswith("The model first (models/first.sql) failed: ")
+    assert called
 
 
 def test_a_test_that_fails_is_named_with_the_query_that_shows_the_rows(project: Path) -> None:
