@@ -1,18 +1,19 @@
 """Write down what there is to know of a training, once its models are judged."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
 
 from ml import matrix, metrics
+from ml.baselines import BASE_RATE, RECENCY
 from ml.champion import Champion
-from ml.estimators import BASE_RATE, RECENCY, ChurnModel
+from ml.estimators import ChurnModel
 from ml.judge import Decision, Judgement, decide
 from ml.metrics import AVERAGE_PRECISION, Estimate
 from ml.plan import Plan
 from ml.records import LabelRate, TrainingRecord, TruthReport
 from ml.training_set import LabelledRows
+from ml.validation import Validation
 
 
 def make_record(
@@ -21,7 +22,7 @@ def make_record(
     judged: Judgement,
     model: ChurnModel,
     *,
-    candidates: Mapping[str, float],
+    validated: Validation,
     champion: Champion | None,
     truth: TruthReport | None,
     training_set_sha256: str,
@@ -35,16 +36,15 @@ def make_record(
         The test's results for every estimator.
     model
         The family that was chosen.
-    candidates
-        Average precision of each family on the rows that calibrate, by its first fit.
+    validated
+        What the families could do on the folds.
     champion
         The version that serves until now.
     training_set_sha256
         Of the frozen file it was trained on.
     """
     data, split = plan.data, plan.split
-    train = split.fit | split.calibrate
-    train_dates = data.as_of_date[train]
+    train_dates = data.as_of_date[split.train]
     return TrainingRecord(
         estimator=model.family,
         trained_at=trained_at,
@@ -53,8 +53,8 @@ def make_record(
         train_to=matrix.as_date(train_dates.max()),
         test_from=plan.period.dates[0],
         test_to=plan.period.dates[-1],
-        train_rows=int(split.fit.sum()),
-        calibration_rows=int(split.calibrate.sum()),
+        train_rows=int(split.train.sum()),
+        calibration_rows=int(split.validate.sum()),
         test_rows=int(split.test.sum()),
         purged_rows=split.purged,
         features_hash=plan.contract.features_hash,
@@ -63,12 +63,12 @@ def make_record(
         training_set_id=plan.training_set_id,
         training_set_sha256=training_set_sha256,
         calibration_method=model.calibrator.method,
-        candidates=dict(candidates),
+        standings=validated.standings,
         decision=_decision(plan, judged, model.family, champion),
-        evaluations=judged.evaluations,
+        evaluations=(*judged.evaluations, *validated.evaluations),
         label_rates=_label_rates(data),
         truth=truth,
-        notes=_notes(frame.loc[train], model),
+        notes=_notes(frame.loc[split.train], model),
     )
 
 

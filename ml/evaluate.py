@@ -71,7 +71,7 @@ def evaluate(settings: Settings, *, progress: Progress | None = None) -> Evaluat
     judged = judge(
         data.outcomes(is_test),
         data.segments(is_test),
-        forecasts({model.family: model}, frame.loc[is_test]),
+        forecasts(model, frame.loc[is_test]),
         share=settings.train.capacity_share,
         samples=settings.train.bootstrap_samples,
         rng=np.random.default_rng(settings.seed),

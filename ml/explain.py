@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ml.estimators import ChurnModel, encoded_sources
+from ml.estimators import ChurnModel
+from ml.families.encode import encoded_sources
 from ml.matrix import Rows, as_text
 
 Floats = NDArray[np.float64]

@@ -1,27 +1,30 @@
-"""Fit the families on the training rows, and forecast with what was fitted.
+"""Fit families, and forecast with what was fitted.
 
-Each family is fitted twice. The first fit leaves out the customers that calibrate: its scores of
-them are what the calibration is fitted on and the family chosen by. The second fit, the one that
-is kept, takes all training rows.
+A family is fitted once for each fold, on what was known then: its scores of the rows that the fold
+judges are what it is chosen and calibrated by. The family that is chosen is fitted once more, on
+all rows that may train.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from ml import estimators, metrics
+from ml import baselines, families
+from ml.baselines import BASE_RATE, RECENCY, BaseRate, RecencyAlone
 from ml.calibration import fit_calibrator
 from ml.contract import FeatureContract
-from ml.estimators import BASE_RATE, FAMILIES, LIGHTGBM, RECENCY, ChurnModel
+from ml.estimators import ChurnModel
+from ml.families.protocol import fit_pipeline, raw_score
 from ml.metrics import Forecast
 from ml.progress import Progress, silent
 from ml.settings import TrainSettings
-from ml.splits import Split
+from ml.splits import Fold, Split
 from ml.training_set import LabelledRows
 
 Floats = NDArray[np.float64]
@@ -29,123 +32,133 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class FittedFamily:
-    """A family fitted on all training rows, and what it could do before.
+class Material:
+    """What families learn from.
 
     Attributes
     ----------
-    model
-        Fitted on the rows that fit and on those that calibrate.
-    held_out_score
-        `(n_calibrate,)`: raw scores of the rows that calibrate, by the first fit, which had not
-        seen their customers.
+    types
+        Feature to type: those that the families are given.
+    data
+        The labelled rows.
+    frame
+        Their features, `(n_observations, n_features)`, in the same order.
     """
 
-    model: ChurnModel
-    held_out_score: Floats
+    types: Mapping[str, str]
+    data: LabelledRows
+    frame: pd.DataFrame
+
+    def fitted(self, pipeline: Pipeline, rows: Mask, weight_power: float) -> Pipeline:
+        """Return a pipeline fitted on some rows, weighted by their tier's weight to a power."""
+        weight = self.data.weight[rows] ** weight_power
+        return fit_pipeline(pipeline, self.frame.loc[rows], self.data.is_churn[rows], weight)
 
 
-def fit_families(
-    options: TrainSettings,
-    contract: FeatureContract,
-    data: LabelledRows,
-    split: Split,
-    frame: pd.DataFrame,
-    rng: np.random.Generator,
+def build(family: str, options: TrainSettings, types: Mapping[str, str], seed: int) -> Pipeline:
+    """Return a family's pipeline with the project's settings, not yet fitted.
+
+    Each family draws from a stream of its own, whatever others are tried beside it.
+    """
+    rng = np.random.default_rng([seed, families.ALL_FAMILIES.index(family)])
+    return families.build(family, types, options.options(family), rng)
+
+
+def validate(
+    pipelines: Mapping[str, Pipeline],
+    material: Material,
+    folds: Sequence[Fold],
+    weight_power: float,
     *,
     progress: Progress = silent,
-) -> dict[str, FittedFamily]:
-    """Return every family, fitted and calibrated; see `fit_family`."""
-    fitted: dict[str, FittedFamily] = {}
-    for step, family in enumerate(FAMILIES):
-        progress(f"Fitting {family}", step, len(FAMILIES))
-        fitted[family] = fit_family(family, options, contract, data, split, frame, rng)
-    return fitted
+) -> dict[str, Floats]:
+    """Return each family's raw scores of the rows that the folds judge, in the rows' order.
 
-
-def fit_family(
-    family: str,
-    options: TrainSettings,
-    contract: FeatureContract,
-    data: LabelledRows,
-    split: Split,
-    frame: pd.DataFrame,
-    rng: np.random.Generator,
-) -> FittedFamily:
-    """Return one family: calibrated on customers held out, then fitted on all training rows.
+    No row is scored by a fit that has seen it or anything known after its fold's date.
 
     Parameters
     ----------
-    data, split
-        The labelled rows and their parts, `(n_observations,)`.
-    frame
-        Their features, `(n_observations, n_features)`, in the same order.
-    rng
-        Seeds the boosters; it moves on.
+    pipelines
+        Family to its pipeline, not yet fitted.
     """
-    types = contract.types
-    pipeline = (
-        estimators.build_lightgbm(types, options.lightgbm, rng)
-        if family == LIGHTGBM
-        else estimators.build_logistic(types, options.logistic)
-    )
-    first = _fit(clone(pipeline), options, data, split.fit, frame)
-    held_out_score = estimators.raw_score(first, frame.loc[split.calibrate])
-    train = split.fit | split.calibrate
-    train_frame, target = frame.loc[train], data.is_churn[train]
-    feature = estimators.recency_feature(train_frame)
-    model = ChurnModel(
+    found = {}
+    judged = np.any([fold.judge for fold in folds], axis=0)
+    steps = len(pipelines) * len(folds)
+    for number, (family, pipeline) in enumerate(pipelines.items()):
+        score = np.full(len(material.frame), np.nan)
+        for at, fold in enumerate(folds):
+            progress(f"Judging {family} as of {fold.name}", number * len(folds) + at, steps)
+            fitted = material.fitted(clone(pipeline), fold.train, weight_power)
+            score[fold.judge] = raw_score(fitted, material.frame.loc[fold.judge])
+        found[family] = score[judged]
+    return found
+
+
+def fit_model(
+    family: str,
+    pipeline: Pipeline,
+    options: TrainSettings,
+    contract: FeatureContract,
+    material: Material,
+    split: Split,
+    validated: Floats,
+) -> ChurnModel:
+    """Return the model that is kept: fitted on all rows that train, calibrated by the folds.
+
+    Parameters
+    ----------
+    validated
+        The family's scores of the rows that the folds judge.
+    """
+    data = material.data
+    frame, target = material.frame.loc[split.train], data.is_churn[split.train]
+    feature = baselines.recency_feature(frame)
+    return ChurnModel(
         family=family,
-        types=dict(types),
+        types=dict(material.types),
         features_hash=contract.features_hash,
-        pipeline=_fit(pipeline, options, data, train, frame),
+        pipeline=material.fitted(pipeline, split.train, options.sample_weight_power),
         # Calibration gives true frequencies, so its rows count once each, whatever their tier.
         calibrator=fit_calibrator(
-            held_out_score, data.is_churn[split.calibrate], options.calibration_method
+            validated,
+            data.is_churn[split.validate],
+            options.calibration_method,
+            _days(data.as_of_date[split.validate]),
         ),
         recency=None
         if feature is None
-        else estimators.RecencyAlone.fit(feature, train_frame[feature].to_numpy(), target),
-        base_rate=estimators.BaseRate.fit(target),
+        else RecencyAlone.fit(feature, frame[feature].to_numpy(), target),
+        base_rate=BaseRate.fit(target),
     )
-    return FittedFamily(model, held_out_score)
 
 
-def _fit(
-    pipeline: Pipeline,
-    options: TrainSettings,
-    data: LabelledRows,
-    rows: Mask,
-    frame: pd.DataFrame,
-) -> Pipeline:
-    weight = data.weight[rows] ** options.sample_weight_power
-    return estimators.fit_pipeline(pipeline, frame.loc[rows], data.is_churn[rows], weight)
-
-
-def held_out_precision(
-    fitted: Mapping[str, FittedFamily], data: LabelledRows, split: Split
-) -> dict[str, float]:
-    """Return each family's average precision on customers held out: what it is chosen by."""
-    target = data.is_churn[split.calibrate]
+def forecasts(model: ChurnModel, frame: pd.DataFrame) -> dict[str, Forecast]:
+    """Return the forecasts of a model and of the baselines beside it."""
+    score = model.raw_score(frame)
     return {
-        family: float(metrics.average_precision(target, each.held_out_score))
-        for family, each in fitted.items()
+        model.family: calibrated(model, score),
+        **baseline_forecasts(model.recency, model.base_rate, frame),
     }
 
 
-def forecasts(models: Mapping[str, ChurnModel], frame: pd.DataFrame) -> dict[str, Forecast]:
-    """Return the forecasts of each family and of the baselines, which all models share."""
+def calibrated(model: ChurnModel, score: Floats) -> Forecast:
+    """Return raw scores with the probabilities that they stand for, before and after."""
+    return Forecast(score, model.calibrator.probability(score), expit(score))
+
+
+def baseline_forecasts(
+    recency: RecencyAlone | None, base_rate: BaseRate | None, frame: pd.DataFrame
+) -> dict[str, Forecast]:
+    """Return what recency alone and the base rate say of some rows."""
     found = {}
-    for family, model in models.items():
-        score = model.raw_score(frame)
-        found[family] = Forecast(score, model.calibrator.probability(score))
-    some_model = next(iter(models.values()))
-    if some_model.recency is not None:
-        days = frame[some_model.recency.feature].to_numpy()
-        found[RECENCY] = Forecast(
-            some_model.recency.score(days), some_model.recency.probability(days)
-        )
-    if some_model.base_rate is not None:
-        rate = some_model.base_rate.probability(len(frame))
+    if recency is not None:
+        days = frame[recency.feature].to_numpy()
+        found[RECENCY] = Forecast(recency.score(days), recency.probability(days))
+    if base_rate is not None:
+        rate = base_rate.probability(len(frame))
         found[BASE_RATE] = Forecast(rate, rate)
     return found
+
+
+def _days(dates: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    return dates.astype("datetime64[D]").astype(np.int64)

@@ -7,19 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import metrics
-from ml.estimators import RECENCY
+from ml.baselines import RECENCY
 from ml.metrics import AVERAGE_PRECISION, METRICS, Estimate, Forecast, Outcomes
 
 Floats = NDArray[np.float64]
 
 OVERALL = "overall"
+TEST, VALIDATION, BACKTEST = "test", "validation", "backtest"
 # Fewer churned or retained customers than this tell nothing about a segment: its metrics are null.
 MIN_SEGMENT_CLASS = 10
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One metric of one estimator on the test rows of one segment; None where it has no value."""
+    """One metric of one estimator on the rows of one segment; None where it has no value.
+
+    Attributes
+    ----------
+    split
+        Which rows: `test`, `validation`, or `backtest`.
+    """
 
     estimator: str
     segment_type: str
@@ -30,6 +37,7 @@ class Evaluation:
     upper_bound: float | None
     observations: int
     churned: int
+    split: str = TEST
 
 
 @dataclass(frozen=True)
@@ -45,15 +53,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The test's results, and the bootstrap of average precision for pairing."""
+    """The results, and the bootstrap of average precision for pairing."""
 
     evaluations: tuple[Evaluation, ...]
     precision_samples: Mapping[str, Floats] = field(default_factory=dict)
 
-    def overall(self, estimator: str, metric: str) -> Estimate:
-        """Return one metric over all test rows."""
+    def overall(self, estimator: str, metric: str, split: str = TEST) -> Estimate:
+        """Return one metric over all rows."""
         for each in self.evaluations:
-            if (each.estimator, each.segment_type, each.metric) == (estimator, OVERALL, metric):
+            found = (each.split, each.estimator, each.segment_type, each.metric)
+            if found == (split, estimator, OVERALL, metric):
                 return Estimate(each.value, each.lower_bound, each.upper_bound)
         raise KeyError(f"{estimator} {metric}")
 
@@ -66,15 +75,16 @@ def judge(
     share: float,
     samples: int,
     rng: np.random.Generator,
+    split: str = TEST,
 ) -> Judgement:
-    """Judge every estimator on all test rows and on each segment.
+    """Judge every estimator on all rows and on each segment.
 
     All are judged on the same bootstrap samples of customers, so their differences are paired.
 
     Parameters
     ----------
     outcomes
-        What happened to the test rows.
+        What happened to the rows.
     segments
         Kind of segment to the rows' segments, of shape `(n,)`.
     forecasts
@@ -83,6 +93,8 @@ def judge(
         The share of customers that can be called.
     samples
         How many bootstrap samples.
+    split
+        What the rows are called in the evaluations.
     """
     customers = int(outcomes.customer.max()) + 1
     weights = metrics.resample_customers(customers, samples, rng)
@@ -111,6 +123,7 @@ def judge(
                     upper_bound=estimate.upper,
                     observations=some.target.size,
                     churned=int(some.target.sum()),
+                    split=split,
                 )
                 for metric, estimate in found.estimates.items()
             ]

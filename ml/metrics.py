@@ -27,6 +27,7 @@ RECALL = "recall_at_capacity"
 LIFT = "lift_at_capacity"
 BRIER = "brier"
 CALIBRATION_ERROR = "calibration_error"
+CALIBRATION_BEFORE = "calibration_error_before"
 LEAD_TIME = "lead_time_days"
 REVENUE_CAUGHT = "revenue_caught_ratio"
 METRICS = (
@@ -37,6 +38,7 @@ METRICS = (
     LIFT,
     BRIER,
     CALIBRATION_ERROR,
+    CALIBRATION_BEFORE,
     LEAD_TIME,
     REVENUE_CAUGHT,
 )
@@ -79,14 +81,22 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one estimator said of the rows: a score that ranks and a probability."""
+    """What one estimator said of the rows: a score that ranks and a probability.
+
+    Attributes
+    ----------
+    uncalibrated
+        The probability before it was calibrated; None where nothing calibrates.
+    """
 
     score: Floats
     probability: Floats
+    uncalibrated: Floats | None = None
 
     def at(self, rows: NDArray[np.bool_]) -> "Forecast":
         """Return the forecast of the rows where the mask is true."""
-        return Forecast(self.score[rows], self.probability[rows])
+        before = None if self.uncalibrated is None else self.uncalibrated[rows]
+        return Forecast(self.score[rows], self.probability[rows], before)
 
 
 @dataclass(frozen=True)
@@ -266,6 +276,11 @@ def measure(
         LIFT: _ratio(recall, share),
         BRIER: brier(target, forecast.probability, weight),
         CALIBRATION_ERROR: calibration_error(target, forecast.probability, weight),
+        CALIBRATION_BEFORE: (
+            np.full(weight.shape[:-1], np.nan)[()]
+            if forecast.uncalibrated is None
+            else calibration_error(target, forecast.uncalibrated, weight)
+        ),
         LEAD_TIME: _lead_time(ranking, down, target, outcomes.days_to_churn, share, weight),
         REVENUE_CAUGHT: _revenue_caught(
             ranking, down, target, outcomes.monthly_revenue, share, weight

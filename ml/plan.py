@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ml import matrix, splits
+from ml import families, matrix, splits
 from ml.contract import FeatureContract, load_contract
 from ml.settings import Settings
 from ml.training_set import (
@@ -24,12 +24,22 @@ from ml.warehouse import Warehouse
 # A change in any of these modules may change a model or its record, so it asks for a new training.
 _CODE = (
     "assess",
+    "baselines",
     "calibration",
     "contract",
     "estimators",
+    "families",
+    "families.boosting",
+    "families.encode",
+    "families.extras",
+    "families.linear",
+    "families.network",
+    "families.protocol",
+    "families.trees",
     "fit",
     "frozen.sets",
     "judge",
+    "leaderboard",
     "matrix",
     "metrics",
     "plan",
@@ -37,8 +47,9 @@ _CODE = (
     "train",
     "training_set",
     "truth",
+    "validation",
 )
-_LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
+_LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "shap")
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Plan:
 
     Attributes
     ----------
+    families
+        Those that are tried.
     gold_fingerprint
         Of the rows that are used.
     training_set_id
@@ -56,6 +69,7 @@ class Plan:
     """
 
     contract: FeatureContract
+    families: tuple[str, ...]
     data: LabelledRows
     period: splits.TestPeriod
     split: splits.Split
@@ -95,23 +109,23 @@ def plan_of(settings: Settings, history: History) -> Plan:
         data_from=history.data_from,
         data_until=history.data_until,
     )
+    enough = splits.Enough(settings.train.min_train_rows, settings.train.min_positives)
     split = splits.split_rows(
-        customer=data.customer,
-        customers=data.customers,
-        as_of_date=data.as_of_date,
-        label_known_at=data.label_known_at,
-        period=period,
+        data.learnable(),
+        period,
+        history.dates,
+        validation_dates=settings.train.validation_dates,
         calibration_share=settings.train.calibration_share,
+        enough=enough,
         seed=settings.seed,
     )
-    splits.require_enough(
-        split,
-        data.is_churn,
-        min_rows=settings.train.min_train_rows,
-        min_positives=settings.train.min_positives,
-        period=period,
+    splits.require_enough(split, data.is_churn, enough=enough, period=period)
+    wanted = families.wanted(
+        settings.train.families,
+        rows=int(split.train.sum()),
+        churned=int(data.is_churn[split.train].sum()),
     )
-    used = split.fit | split.calibrate | split.test
+    used = split.train | split.test
     gold_fingerprint = history.gold_fingerprint(data.as_of_date[used])
     training_key = sha256_of(
         contract.features_hash,
@@ -124,6 +138,7 @@ def plan_of(settings: Settings, history: History) -> Plan:
     )
     return Plan(
         contract=contract,
+        families=wanted,
         data=data,
         period=period,
         split=split,

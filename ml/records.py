@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml.judge import Decision, Evaluation
+from ml.leaderboard import Standing
 from ml.registry import MODEL_VERSIONS_SCHEMA, RegisteredVersion, write_model_version
 from ml.warehouse import Warehouse
 
@@ -80,7 +81,7 @@ class TrainingRecord:
     training_set_id: str
     training_set_sha256: str
     calibration_method: str
-    candidates: Mapping[str, float]
+    standings: tuple[Standing, ...]
     decision: Decision
     evaluations: tuple[Evaluation, ...]
     label_rates: tuple[LabelRate, ...]
@@ -103,6 +104,7 @@ class TrainingRecord:
         parts = {
             "decision": Decision(**values["decision"]),
             "evaluations": tuple(Evaluation(**each) for each in values["evaluations"]),
+            "standings": tuple(Standing.from_dict(each) for each in values["standings"]),
             "label_rates": tuple(LabelRate(**each) for each in values["label_rates"]),
             "truth": None if truth is None else TruthReport(**truth),
             "notes": tuple(values["notes"]),
@@ -139,7 +141,7 @@ def write_record(warehouse: Warehouse, version: RegisteredVersion, record: Train
         "ml.evaluations",
         pa.Table.from_pylist(
             [
-                {**run, "split": "test", "evaluated_at": record.trained_at, **asdict(each)}
+                {**run, "evaluated_at": record.trained_at, **asdict(each)}
                 for each in record.evaluations
             ],
             schema=EVALUATIONS_SCHEMA,

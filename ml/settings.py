@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -38,26 +38,41 @@ class TrainSettings:
     """How a model is trained and judged."""
 
     model_name: str
+    families: Sequence[str]
     test_dates: int
+    validation_dates: int
     calibration_share: float
     min_train_rows: int
     min_positives: int
     bootstrap_samples: int
     capacity_share: float
-    calibration_method: Literal["isotonic", "sigmoid", "auto"]
+    calibration_method: Literal["isotonic", "sigmoid", "none", "auto"]
     sample_weight_power: float
+    tune_seconds: int
     lightgbm: Mapping[str, Any]
-    logistic: Mapping[str, Any]
+    logistic_regression: Mapping[str, Any]
+    hist_gradient_boosting: Mapping[str, Any]
+    random_forest: Mapping[str, Any]
+    neural_network: Mapping[str, Any]
+    xgboost: Mapping[str, Any]
+    catboost: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         """Refuse values that no training could use."""
         _at_least("train.test_dates", self.test_dates, 1)
+        _at_least("train.validation_dates", self.validation_dates, 1)
+        _at_least("train.tune_seconds", self.tune_seconds, 1)
         _at_least("train.min_train_rows", self.min_train_rows, 1)
         _at_least("train.min_positives", self.min_positives, 1)
         _at_least("train.bootstrap_samples", self.bootstrap_samples, 1)
         _is_share("train.calibration_share", self.calibration_share)
         _is_power("train.sample_weight_power", self.sample_weight_power)
         _is_share("train.capacity_share", self.capacity_share)
+
+    def options(self, family: str) -> Mapping[str, Any]:
+        """Return a family's own section, handed to its library."""
+        section: Mapping[str, Any] = getattr(self, family)
+        return section
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
@@ -248,7 +263,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 # Their keys are those of the libraries they are handed to, so a project may add to them.
-_OPEN_SECTIONS = ("train.lightgbm", "train.logistic")
+_OPEN_SECTIONS = tuple(
+    f"train.{name}"
+    for name in (
+        "lightgbm",
+        "logistic_regression",
+        "hist_gradient_boosting",
+        "random_forest",
+        "neural_network",
+        "xgboost",
+        "catboost",
+    )
+)
 
 
 def _merge(
@@ -294,6 +320,10 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         if isinstance(value, Mapping):
             return MappingProxyType(dict(value))
         raise HoldfastError(f"The setting {name} must be a mapping, but is {value!r}.")
+    if get_origin(kind) is Sequence:
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        raise HoldfastError(f"The setting {name} must be a list of words, but is {value!r}.")
     # YAML writes 1 for 1.0; and True is an int in Python, which no setting means.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

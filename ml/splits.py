@@ -18,6 +18,13 @@ from ml.errors import DataError
 Mask = NDArray[np.bool_]
 Times = NDArray[np.datetime64]
 
+HELD_OUT = "held_out"
+# A date with fewer churned or retained customers tells nothing of a family.
+LEAST_JUDGED = 10
+# With 50 churners a rate is known to about a quarter of itself; with fewer, customers held out
+# from all dates calibrate better than the few that churned after the newest ones.
+LEAST_VALIDATED = 50
+
 
 @dataclass(frozen=True)
 class DateLabels:
@@ -48,27 +55,56 @@ class TestPeriod:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Three masks over the rows, disjoint; a row in none of them is purged.
+class Fold:
+    """One judgement before the test: masks of the rows that learn, and of those that judge.
 
     Attributes
     ----------
-    fit, calibrate
-        Rows whose label was known at the cutoff; no customer is in both. Those of `calibrate` are
-        held out while calibration is fitted and the family chosen; the model that is kept was
-        fitted on both.
-    test
-        Rows of the test dates.
+    name
+        The as-of date that is judged, or `held_out`.
     """
 
-    fit: Mask
-    calibrate: Mask
+    name: str
+    train: Mask
+    judge: Mask
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who trains, who tests, and the folds within the rows that train.
+
+    Attributes
+    ----------
+    train
+        Rows whose label was known at the cutoff: the model that is kept is fitted on all of them.
+    test
+        Rows of the test dates.
+    folds
+        What families are chosen, calibrated and given their thresholds by. The judged rows of no
+        two folds overlap, and each fold's rows learn from what was known before.
+    """
+
+    train: Mask
     test: Mask
+    folds: tuple[Fold, ...]
+
+    @property
+    def validate(self) -> Mask:
+        """Return the rows that any fold judges."""
+        return np.asarray(np.any([fold.judge for fold in self.folds], axis=0))
+
+    @property
+    def fold(self) -> NDArray[np.int64]:
+        """Return the number of the fold that judges each row of `validate`, in their order."""
+        number = np.full(self.train.size, -1)
+        for at, fold in enumerate(self.folds):
+            number[fold.judge] = at
+        return number[self.validate]
 
     @property
     def purged(self) -> int:
         """Return how many rows may neither train nor test."""
-        return int(self.fit.size - (self.fit | self.calibrate | self.test).sum())
+        return int(self.train.size - (self.train | self.test).sum())
 
 
 def trainable_at(label_known_at: Times, moment: np.datetime64 | datetime) -> Mask:
@@ -138,40 +174,122 @@ def test_period(
 test_period.__test__ = False  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True)
+class Learnable:
+    """What splitting looks at: arrays of shape `(n_observations,)`, without null.
+
+    Attributes
+    ----------
+    customer
+        Codes of the rows' customers.
+    customers
+        The customer ids that the codes number.
+    """
+
+    customer: NDArray[np.int64]
+    customers: Sequence[str]
+    as_of_date: Times
+    label_known_at: Times
+    is_churn: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Enough:
+    """How many rows can carry a fit: at least `rows`, `positives` of each class among them."""
+
+    rows: int
+    positives: int
+
+    def holds(self, is_churn: NDArray[np.float64]) -> bool:
+        """Return whether these labels suffice."""
+        churned = int(is_churn.sum())
+        rarer = min(churned, is_churn.size - churned)
+        return is_churn.size >= self.rows and rarer >= self.positives
+
+
 def split_rows(
-    *,
-    customer: NDArray[np.int64],
-    customers: Sequence[str],
-    as_of_date: Times,
-    label_known_at: Times,
+    rows: Learnable,
     period: TestPeriod,
+    dates: Sequence[DateLabels],
+    *,
+    validation_dates: int,
     calibration_share: float,
+    enough: Enough,
     seed: int,
 ) -> Split:
-    """Part labelled rows into those that fit, calibrate and test.
+    """Part labelled rows into those that train and test, with folds among the first.
+
+    The folds look ahead as the model will have to: each judges one of the newest dates whose
+    labels were all known at the cutoff, by what was known on that very date. Where the history is
+    too short for that, one fold holds out a share of the customers instead.
 
     Parameters
     ----------
-    customer
-        Codes of the rows' customers, of shape `(n,)`.
-    customers
-        The customer ids that the codes number.
-    as_of_date, label_known_at
-        Of shape `(n,)`, without null.
+    dates
+        How far the labels of each grid date have come.
+    validation_dates
+        How many folds there are at most.
+    calibration_share
+        The share of customers held out where no fold can look ahead.
     """
-    is_test = np.isin(as_of_date.astype("datetime64[D]"), np.array(period.dates, "datetime64[D]"))
-    may_train = trainable_at(label_known_at, period.cutoff) & ~is_test
-    calibrates = is_calibration_customer(customers, calibration_share, seed)[customer]
-    return Split(fit=may_train & ~calibrates, calibrate=may_train & calibrates, test=is_test)
+    days = rows.as_of_date.astype("datetime64[D]")
+    is_test = np.isin(days, np.array(period.dates, "datetime64[D]"))
+    train = trainable_at(rows.label_known_at, period.cutoff) & ~is_test
+    folds = rolling_folds(
+        rows, dates, until=period.cutoff, count=validation_dates, enough=enough, among=train
+    )
+    if sum(int(rows.is_churn[fold.judge].sum()) for fold in folds) < LEAST_VALIDATED:
+        held_out = is_calibration_customer(rows.customers, calibration_share, seed)[rows.customer]
+        folds = (Fold(HELD_OUT, train & ~held_out, train & held_out),)
+    return Split(train=train, test=is_test, folds=folds)
+
+
+def rolling_folds(
+    rows: Learnable,
+    dates: Sequence[DateLabels],
+    *,
+    until: datetime,
+    count: int,
+    enough: Enough,
+    among: Mask | None = None,
+) -> tuple[Fold, ...]:
+    """Return folds that each judge one date by what was known on it, oldest first.
+
+    Parameters
+    ----------
+    until
+        Every label of a judged date was known by then.
+    count
+        How many of the newest dates that carry a fold are taken.
+    among
+        The rows that may be judged; None: all.
+    """
+    known = [
+        labels.as_of_date
+        for labels in dates
+        if labels.is_complete and labels.label_known_at is not None
+        if labels.label_known_at <= until
+    ]
+    days = rows.as_of_date.astype("datetime64[D]")
+    folds: list[Fold] = []
+    for day in sorted(known, reverse=True):
+        if len(folds) == count:
+            break
+        judge = days == np.datetime64(day)
+        if among is not None:
+            judge &= among
+        train = trainable_at(rows.label_known_at, np.datetime64(day))
+        churned = int(rows.is_churn[judge].sum())
+        if not enough.holds(rows.is_churn[train]):
+            # Older dates have learnt even less.
+            break
+        if min(churned, int(judge.sum()) - churned) >= LEAST_JUDGED:
+            folds.append(Fold(str(day), train, judge))
+    return tuple(reversed(folds))
 
 
 def require_enough(
-    split: Split,
-    is_churn: NDArray[np.float64],
-    *,
-    min_rows: int,
-    min_positives: int,
-    period: TestPeriod,
+    split: Split, is_churn: NDArray[np.float64], *, enough: Enough, period: TestPeriod
 ) -> None:
     """Raise unless every part can do its work.
 
@@ -180,16 +298,16 @@ def require_enough(
     DataError
         If too few rows are left, too few of them churned, or a part has one class only.
     """
-    usable = int((split.fit | split.calibrate).sum())
-    if usable == 0:
+    if not split.train.any():
         raise DataError(
             f"Expected rows whose label was known by {period.cutoff:%Y-%m-%d}, the first test "
             "date, found none: all labels came later. Bring more history, set "
             "`train.test_dates` lower, or shorten the horizons in the seed `cohorts`."
         )
+    learns = split.folds[0].train
     parts = {
-        "fitting": split.fit,
-        "calibration": split.calibrate,
+        "fitting": learns,
+        "calibration": split.validate,
         f"the test ({period.dates[0]} to {period.dates[-1]})": split.test,
     }
     for name, part in parts.items():
@@ -200,12 +318,13 @@ def require_enough(
                 f"{churned} churned of {rows}. Nothing can be learnt from one class: check the "
                 "var `churn_definition` and its horizons, or bring more history."
             )
-    rows, churned = int(split.fit.sum()), int(is_churn[split.fit].sum())
-    if rows < min_rows or min(churned, rows - churned) < min_positives:
+    if not enough.holds(is_churn[learns]):
+        rows, churned = int(learns.sum()), int(is_churn[learns].sum())
         raise DataError(
-            f"Expected at least {min_rows} rows to fit with at least {min_positives} churned and "
-            f"as many retained, found {rows} rows, {churned} churned. Bring more history or more "
-            "customers, or lower `train.min_train_rows` and `train.min_positives`."
+            f"Expected at least {enough.rows} rows to fit with at least {enough.positives} "
+            f"churned and as many retained, found {rows} rows, {churned} churned. Bring more "
+            "history or more customers, or lower `train.min_train_rows` and "
+            "`train.min_positives`."
         )
 
 

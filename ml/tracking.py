@@ -1,5 +1,7 @@
 """What a training tells MLflow: settings as parameters, test figures as metrics."""
 
+from ml.families import ALL_FAMILIES
+from ml.judge import OVERALL, TEST, VALIDATION
 from ml.metrics import METRICS
 from ml.records import TrainingRecord
 from ml.settings import Settings
@@ -20,9 +22,7 @@ def logged_params(settings: Settings, record: TrainingRecord) -> dict[str, objec
     """Return what the training was given, families' options as `<family>.<option>`."""
     options = settings.train.to_dict()
     families = {
-        f"{name}.{key}": value
-        for name in ("lightgbm", "logistic")
-        for key, value in options.pop(name).items()
+        f"{name}.{key}": value for name in ALL_FAMILIES for key, value in options.pop(name).items()
     }
     return {
         **options,
@@ -33,11 +33,16 @@ def logged_params(settings: Settings, record: TrainingRecord) -> dict[str, objec
 
 
 def logged_metrics(record: TrainingRecord) -> dict[str, float]:
-    """Return the overall figures, as `<estimator>.<metric>`, and of the chosen as `<metric>`."""
+    """Return the overall figures.
+
+    Those of the test rows as `<estimator>.<metric>`, and of the chosen family as `<metric>`; those
+    of the dates before it as `validation.<estimator>.<metric>`.
+    """
+    prefixes = {TEST: "", VALIDATION: f"{VALIDATION}."}
     logged = {
-        f"{each.estimator}.{each.metric}": each.value
+        f"{prefixes[each.split]}{each.estimator}.{each.metric}": each.value
         for each in record.evaluations
-        if each.segment_type == "overall" and each.value is not None
+        if each.segment_type == OVERALL and each.value is not None
     }
     chosen = {
         metric: logged[f"{record.estimator}.{metric}"]

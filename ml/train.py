@@ -29,6 +29,7 @@ from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.truth import compare_with_truth
+from ml.validation import validate
 from ml.warehouse import Warehouse
 
 
@@ -72,9 +73,11 @@ class _Trained:
 def train(
     settings: Settings, *, training_set: str | None = None, progress: Progress | None = None
 ) -> TrainResult:
-    """Train both families, judge them beside the baselines, and register the better one.
+    """Train families, choose one by past dates, judge it on later ones, and register it.
 
-    The rows are frozen first, and what is trained on is read from the frozen file.
+    The rows are frozen first, and what is trained on is read from the frozen file. Families are
+    chosen on the folds of `splits.split_rows`, never on the test dates, which only the chosen one
+    and the baselines are judged on.
 
     Which version serves, for now, is a simple rule:
 
@@ -231,29 +234,42 @@ def _fit_and_judge(
     say: Progress,
 ) -> _Trained:
     options, data, split = settings.train, plan.data, plan.split
-    fit_rng, bootstrap_rng = np.random.default_rng(settings.seed).spawn(2)
-    fitted = fit.fit_families(options, plan.contract, data, split, frame, fit_rng, progress=say)
-    models = {family: each.model for family, each in fitted.items()}
-    candidates = fit.held_out_precision(fitted, data, split)
-    chosen = max(candidates, key=lambda family: candidates[family])
+    rng = np.random.default_rng(settings.seed)
+    material = fit.Material(plan.contract.types, data, frame)
+    pipelines = {
+        family: fit.build(family, options, material.types, settings.seed)
+        for family in plan.families
+    }
+    validated = validate(material, split, pipelines, options, rng, progress=say)
+    chosen = validated.chosen
+    say(f"Fitting {chosen} on all rows", 0, 0)
+    model = fit.fit_model(
+        chosen,
+        pipelines[chosen],
+        options,
+        plan.contract,
+        material,
+        split,
+        validated.scores[chosen],
+    )
     say("Judging on the test dates", 0, 0)
     outcomes = data.outcomes(split.test)
-    forecasts = fit.forecasts(models, frame.loc[split.test])
+    forecasts = fit.forecasts(model, frame.loc[split.test])
     judged = judge(
         outcomes,
         data.segments(split.test),
         forecasts,
         share=options.capacity_share,
         samples=options.bootstrap_samples,
-        rng=bootstrap_rng,
+        rng=rng,
     )
     test_keys = data.keys.filter(pa.array(split.test))
     record = make_record(
         plan,
         frame,
         judged,
-        models[chosen],
-        candidates=candidates,
+        model,
+        validated=validated,
         champion=find_champion(store, options.model_name),
         truth=compare_with_truth(settings.truth_dir, test_keys, outcomes, forecasts[chosen]),
         training_set_sha256=frozen.sha256,
@@ -261,13 +277,9 @@ def _fit_and_judge(
     )
     say("Drawing the curves", 0, 0)
     figures = charts.pictures(
-        outcomes.target,
-        forecasts,
-        chosen,
-        estimators.importance(models[chosen]),
-        options.capacity_share,
+        outcomes.target, forecasts, chosen, estimators.importance(model), options.capacity_share
     )
-    return _Trained(models[chosen], record, figures)
+    return _Trained(model, record, figures)
 
 
 def _result(

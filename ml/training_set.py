@@ -64,6 +64,16 @@ class LabelledRows:
             days_to_churn=matrix.to_floats(keys.column("days_to_churn")),
         )
 
+    def learnable(self) -> splits.Learnable:
+        """Return what splitting looks at."""
+        return splits.Learnable(
+            customer=self.customer,
+            customers=self.customers,
+            as_of_date=self.as_of_date,
+            label_known_at=self.label_known_at,
+            is_churn=self.is_churn,
+        )
+
     def outcomes(self, rows: Mask) -> Outcomes:
         """Return what happened to some rows, their customers numbered anew."""
         _, customer = np.unique(self.customer[rows], return_inverse=True)

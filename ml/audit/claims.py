@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml import estimators, metrics
+from ml import families, metrics
 from ml.errors import DataError
+from ml.families import LIGHTGBM
+from ml.families.protocol import fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC, Estimate, Forecast, Outcomes
 
 Floats = NDArray[np.float64]
@@ -46,11 +48,10 @@ class Recipe:
 
     def fitted(self, rows: "Rows") -> Any:
         """Return the fitted pipeline."""
-        pipeline = estimators.build_lightgbm(
-            self.types, self.params, np.random.default_rng(self.seed)
-        )
+        rng = np.random.default_rng(self.seed)
+        pipeline = families.build(LIGHTGBM, self.types, self.params, rng)
         weight = rows.weight**self.weight_power
-        return estimators.fit_pipeline(pipeline, rows.frame, rows.outcomes.target, weight)
+        return fit_pipeline(pipeline, rows.frame, rows.outcomes.target, weight)
 
 
 @dataclass(frozen=True)

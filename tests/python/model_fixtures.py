@@ -31,6 +31,7 @@ FEATURES: dict[str, dict[str, str]] = {
 SMALL = {
     "train": {
         "bootstrap_samples": 50,
+        "families": ["lightgbm", "logistic_regression"],
         "test_dates": 2,
         "lightgbm": {"bags": 2, "n_estimators": 40, "learning_rate": 0.1, "n_jobs": 1},
     },

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from ml.calibration import choose_method, fit_calibrator
+from ml.calibration import fit_calibrator
 
 
 def made(count, slope=1.0, intercept=-1.0, seed=0):
@@ -76,14 +76,37 @@ def test_separable_rows_give_a_finite_slope():
 )
 def test_auto_wants_enough_rows_of_both_classes(churned, retained, method):
     target = np.r_[np.ones(churned), np.zeros(retained)]
-    assert choose_method(target, "auto") == method
+    assert fit_calibrator(np.arange(target.size), target, "auto").method == method
 
 
-def test_a_method_named_is_taken():
-    assert choose_method(np.ones(5), "isotonic") == "isotonic"
-    assert choose_method(np.ones(5000), "sigmoid") == "sigmoid"
+@pytest.mark.parametrize(
+    ("bend", "method"),
+    [
+        (lambda score: score, "none"),
+        (lambda score: 3 * score - 1, "sigmoid"),
+        (lambda score: np.where(score > 0, 3.0, -0.5) + score / 100, "isotonic"),
+    ],
+)
+def test_auto_takes_what_told_the_later_rows_best(bend, method):
+    score, _ = made(20_000)
+    target = (np.random.default_rng(1).random(score.size) < expit(bend(score))).astype(float)
+    order = np.repeat([3, 1, 2, 4], 5000)
+    assert fit_calibrator(score, target, "auto", order).method == method
+
+
+def test_auto_does_not_choose_by_a_few_later_churners():
+    score, target = made(20_000)
+    order = np.zeros(20_000, dtype=int)
+    order[:150] = 1
+    assert fit_calibrator(score, target, "auto", order).method == "isotonic"
+
+
+def test_no_calibration_gives_the_scores_own_odds():
+    score, target = made(500)
+    calibrator = fit_calibrator(score, target, "none")
+    np.testing.assert_allclose(calibrator.probability(score), expit(score))
 
 
 def test_an_unknown_method_is_an_error():
-    with pytest.raises(ValueError, match="'none'"):
-        choose_method(np.ones(5), "none")
+    with pytest.raises(ValueError, match="'platt'"):
+        fit_calibrator(*made(50), "platt")

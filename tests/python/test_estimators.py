@@ -5,8 +5,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from ml import estimators
-from ml.estimators import BaseRate, ChurnModel, RecencyAlone
+from ml import baselines, estimators, families
+from ml.baselines import BaseRate, RecencyAlone
+from ml.estimators import ChurnModel
+from ml.families import LIGHTGBM
+from ml.families.boosting import boosting_params
+from ml.families.encode import encoded_sources, signed_log
+from ml.families.protocol import fit_pipeline
 
 TYPES = {
     "plan": "varchar",
@@ -47,27 +52,38 @@ def made(count=1200, seed=0):
     return frame, target
 
 
-def fitted(family, frame, target, weight=None, seed=3, params=PARAMS):
-    pipeline = (
-        estimators.build_lightgbm(TYPES, params, np.random.default_rng(seed))
-        if family == "lightgbm"
-        else estimators.build_logistic(TYPES, {"C": 1.0, "max_iter": 100})
-    )
-    estimators.fit_pipeline(pipeline, frame, target, weight)
+OPTIONS = {
+    LIGHTGBM: PARAMS,
+    "logistic_regression": {"C": 1.0, "max_iter": 100},
+    "hist_gradient_boosting": {"max_iter": 30, "max_leaf_nodes": 8},
+    "random_forest": {"n_estimators": 20, "min_samples_leaf": 10, "max_features": 0.6},
+    "neural_network": {"hidden_layer_sizes": [8], "alpha": 0.1, "max_iter": 100},
+    "xgboost": {"n_estimators": 30, "max_depth": 3, "nthread": 1},
+    "catboost": {"iterations": 30, "depth": 3, "thread_count": 1},
+}
+LIBRARIES = {"xgboost": "xgboost", "catboost": "catboost"}
+
+
+def fitted(family, frame, target, weight=None, seed=3, params=None):
+    if family in LIBRARIES:
+        pytest.importorskip(LIBRARIES[family], reason="the extra `boosters` is not installed")
+    rng = np.random.default_rng(seed)
+    pipeline = families.build(family, TYPES, params or OPTIONS[family], rng)
+    fit_pipeline(pipeline, frame, target, weight)
     return ChurnModel(family, TYPES, "hash", pipeline, None)
 
 
-families = pytest.mark.parametrize("family", estimators.FAMILIES)
+every_family = pytest.mark.parametrize("family", families.ALL_FAMILIES)
 
 
-@families
+@every_family
 def test_a_family_learns(family):
     frame, target = made()
     later, happened = made(seed=1)
     assert roc_auc_score(happened, fitted(family, frame, target).raw_score(later)) > 0.7
 
 
-@families
+@every_family
 def test_the_same_rows_and_seed_give_the_same_scores(family):
     frame, target = made()
     one, two = (fitted(family, frame, target).raw_score(frame) for _ in range(2))
@@ -89,7 +105,7 @@ def test_bags_differ_in_their_seed():
     assert boosters[0].model_to_string() != boosters[1].model_to_string()
 
 
-@families
+@every_family
 def test_unseen_and_null_categories_are_scored(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -98,7 +114,7 @@ def test_unseen_and_null_categories_are_scored(family):
     assert np.isfinite(model.raw_score(odd)).all()
 
 
-@families
+@every_family
 def test_all_null_rows_are_scored(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -108,7 +124,7 @@ def test_all_null_rows_are_scored(family):
     assert np.isfinite(model.raw_score(nothing)).all()
 
 
-@families
+@every_family
 def test_a_row_is_scored_alone_as_among_others(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -116,7 +132,7 @@ def test_a_row_is_scored_alone_as_among_others(family):
     np.testing.assert_allclose(alone, model.raw_score(frame)[:20], rtol=0, atol=1e-12)
 
 
-@families
+@every_family
 def test_columns_are_found_by_name(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -124,7 +140,7 @@ def test_columns_are_found_by_name(family):
     np.testing.assert_array_equal(model.raw_score(turned), model.raw_score(frame))
 
 
-@families
+@every_family
 def test_an_absent_feature_is_an_error(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -132,7 +148,7 @@ def test_an_absent_feature_is_an_error(family):
         model.raw_score(frame.drop(columns="logins"))
 
 
-@families
+@every_family
 def test_weights_count_and_their_scale_does_not(family):
     frame, target = made()
     weight = np.where(frame["logins"] > 4, 10.0, 1.0)
@@ -143,7 +159,7 @@ def test_weights_count_and_their_scale_does_not(family):
     np.testing.assert_allclose(weighted, scaled, atol=1e-8)
 
 
-@families
+@every_family
 def test_a_model_survives_storage(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -156,18 +172,18 @@ def test_logistic_regression_knows_medians_of_its_training_rows_alone():
     model = fitted("logistic_regression", frame, target)
     numbers = model.pipeline.named_steps["encode"].named_transformers_["numbers"]
     medians = numbers.named_steps["impute"].statistics_
-    expected = np.nanmedian(estimators.signed_log(frame["amount"].to_numpy()))
+    expected = np.nanmedian(signed_log(frame["amount"].to_numpy()))
     assert medians[1] == pytest.approx(expected)
     later, _ = made(seed=9)
     model.raw_score(later)
     assert numbers.named_steps["impute"].statistics_[1] == medians[1]
 
 
-@families
+@every_family
 def test_every_encoded_column_has_its_feature(family):
     frame, target = made()
     model = fitted(family, frame, target)
-    sources = estimators.encoded_sources(model.pipeline)
+    sources = encoded_sources(model.pipeline)
     assert len(sources) == model.encode(frame.head(1)).shape[1]
     assert set(sources) == set(TYPES)
     # Changing one feature changes the columns that it is the source of, and no other.
@@ -179,27 +195,28 @@ def test_every_encoded_column_has_its_feature(family):
         assert changed == {name}
 
 
-@families
+@every_family
 def test_importance_is_a_share_and_finds_what_drives(family):
     frame, target = made()
     found = estimators.importance(fitted(family, frame, target))
     assert sum(found.shares) == pytest.approx(1)
     assert list(found.shares) == sorted(found.shares, reverse=True)
     assert set(found.features) == set(TYPES)
-    assert found.features[0] == "logins"
-    assert family == "lightgbm" or found.features[1] == "plan"
+    assert "logins" in found.features[: 2 if family == "neural_network" else 1]
+    # Splits on the many values of an amount gain a little each, which trees add up.
+    assert "plan" in found.features[: 2 if family == "logistic_regression" else 3]
     assert found.shares[found.features.index("empty")] == 0
 
 
 def test_smallest_leaf_grows_with_the_rows():
     params = {"min_child_samples": 30, "min_child_ratio": 0.01, "bags": 3}
-    assert estimators.boosting_params(params, rows=1000)["min_child_samples"] == 30
-    assert estimators.boosting_params(params, rows=100_000)["min_child_samples"] == 1000
-    assert "bags" not in estimators.boosting_params(params, rows=10)
+    assert boosting_params(params, rows=1000)["min_child_samples"] == 30
+    assert boosting_params(params, rows=100_000)["min_child_samples"] == 1000
+    assert "bags" not in boosting_params(params, rows=10)
 
 
 def test_signed_log_keeps_sign_order_and_null():
-    values = estimators.signed_log(np.array([-10.0, 0.0, 10.0, np.nan]))
+    values = signed_log(np.array([-10.0, 0.0, 10.0, np.nan]))
     np.testing.assert_allclose(values, [-np.log(11), 0, np.log(11), np.nan])
 
 
@@ -220,10 +237,10 @@ def test_recency_that_ranks_backwards_is_not_turned_round():
 
 def test_the_recency_feature_is_the_first_that_has_values():
     frame = pd.DataFrame({"days_since_last_activity": [np.nan], "days_since_last_order": [3.0]})
-    assert estimators.recency_feature(frame) == "days_since_last_order"
+    assert baselines.recency_feature(frame) == "days_since_last_order"
     frame["days_since_last_activity"] = 1.0
-    assert estimators.recency_feature(frame) == "days_since_last_activity"
-    assert estimators.recency_feature(frame[[]]) is None
+    assert baselines.recency_feature(frame) == "days_since_last_activity"
+    assert baselines.recency_feature(frame[[]]) is None
 
 
 def test_the_base_rate_is_the_rate():

@@ -3,12 +3,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from test_estimators import PARAMS, TYPES, families, fitted, made
+from test_estimators import PARAMS, TYPES, every_family, fitted, made
 
 from ml import explain
 
 
-@families
+@every_family
 def test_contributions_and_base_add_up_to_the_score(family):
     frame, target = made()
     model = fitted(family, frame, target)
@@ -18,7 +18,7 @@ def test_contributions_and_base_add_up_to_the_score(family):
     np.testing.assert_allclose(parts.raw_score, model.raw_score(frame), atol=1e-9)
 
 
-@families
+@every_family
 def test_contributions_do_not_depend_on_how_rows_are_cut(family, monkeypatch):
     frame, target = made()
     model = fitted(family, frame, target)

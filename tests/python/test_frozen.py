@@ -282,9 +282,9 @@ def test_a_frozen_set_trains_what_the_warehouse_trained(own):
     other = own.with_settings(train={"capacity_share": 0.2})
     third = training.train(other.settings, training_set=named)
     assert third.is_new
-    assert third.record.candidates == first.record.candidates
+    assert third.record.standings == first.record.standings
     assert third.record.training_set_sha256 == first.record.training_set_sha256
-    assert third.record.candidates != second.record.candidates
+    assert third.record.standings != second.record.standings
 
 
 def test_a_set_of_other_features_trains_nothing(own):

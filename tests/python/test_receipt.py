@@ -32,7 +32,8 @@ from ml.audit.receipt import (
 )
 from ml.contract import load_contract
 from ml.errors import DataError
-from ml.estimators import build_lightgbm, fit_pipeline
+from ml.families.boosting import build_lightgbm
+from ml.families.protocol import fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC
 from ml.training_set import read_features, read_labelled_rows
 from ml.warehouse import Warehouse

@@ -54,7 +54,7 @@ def test_an_override_replaces_one_key_and_leaves_its_neighbours(project: Path) -
         ("train: {sample_weight_power: 1.5}", "train.sample_weight_power must be from 0 to 1"),
         ("train: {test_dates: 0}", "train.test_dates must be at least 1"),
         ("train: {capacity_share: 1.5}", "train.capacity_share must lie between 0 and 1"),
-        ("train: {calibration_method: guess}", "isotonic, sigmoid, auto"),
+        ("train: {calibration_method: guess}", "isotonic, sigmoid, none, auto"),
         ("score: {reasons: -1}", "score.reasons must be at least 1"),
         ("demo: {customers: 0}", "demo.customers must be at least 1"),
         ("summary: {customers: -1}", "summary.customers must be at least 0"),

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from ml import splits
 from ml.errors import DataError
-from ml.splits import DateLabels, Split, TestPeriod, customer_share, split_rows, trainable_at
+from ml.splits import (
+    DateLabels,
+    Enough,
+    Fold,
+    Learnable,
+    Split,
+    TestPeriod,
+    customer_share,
+    split_rows,
+    trainable_at,
+)
 
 FROM = datetime(2023, 1, 1)
 UNTIL = datetime(2024, 1, 1)
@@ -27,16 +37,23 @@ def days(*texts):
     return np.array(texts, dtype="datetime64[us]")
 
 
-def split_of(as_of_date, label_known_at, period, customer=None, share=0.3, seed=7):
+def split_of(as_of_date, label_known_at, period, customer=None, share=0.3, seed=7, **options):
     count = len(as_of_date)
     customers = [f"c{number}" for number in range(max(count, 9))]
-    return split_rows(
+    rows = Learnable(
         customer=np.arange(count) if customer is None else customer,
         customers=customers,
         as_of_date=as_of_date,
         label_known_at=label_known_at,
-        period=period,
+        is_churn=options.pop("is_churn", np.zeros(count)),
+    )
+    return split_rows(
+        rows,
+        period,
+        options.pop("dates", ()),
+        validation_dates=options.pop("validation_dates", 3),
         calibration_share=share,
+        enough=options.pop("enough", Enough(2, 1)),
         seed=seed,
     )
 
@@ -110,11 +127,13 @@ def test_nothing_leaks(rows, first_test, share):
     )
     split = split_of(as_of_date, known, period, customer=customer, share=share)
     cutoff = np.datetime64(period.cutoff)
-    assert (known[split.fit | split.calibrate] <= cutoff).all()
-    assert (as_of_date[split.fit | split.calibrate] < cutoff).all()
+    assert (known[split.train] <= cutoff).all()
+    assert (as_of_date[split.train] < cutoff).all()
     assert (as_of_date[split.test] >= cutoff).all()
-    assert not set(customer[split.fit]) & set(customer[split.calibrate])
-    overlap = split.fit.astype(int) + split.calibrate + split.test
+    (fold,) = split.folds
+    assert not set(customer[fold.train]) & set(customer[fold.judge])
+    np.testing.assert_array_equal(fold.train | fold.judge, split.train)
+    overlap = split.train.astype(int) + split.test
     assert overlap.max() <= 1
     assert split.purged == (overlap == 0).sum()
     # Nothing that may train is thrown away.
@@ -137,15 +156,81 @@ def test_about_the_share_of_customers_calibrates():
     assert abs(chosen.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 5000)
 
 
-def enough(split, is_churn, **limits):
+def monthly(months=12, count=400, wait=40, seed=0):
+    """Return rows of every month, a third of them churned, each label known after so many days."""
+    rng = np.random.default_rng(seed)
+    month = np.repeat(np.arange(months), count)
+    as_of_date = (np.datetime64("2023-01", "M") + month).astype("datetime64[us]")
+    dates = [
+        labels(date(2023, at + 1, 1), observations=count, labelled=count, known_days=wait)
+        for at in range(months)
+    ]
+    return {
+        "as_of_date": as_of_date,
+        "label_known_at": as_of_date + np.timedelta64(wait, "D"),
+        "is_churn": (rng.random(month.size) < 1 / 3).astype(float),
+        "customer": np.tile(np.arange(count), months),
+        "dates": dates,
+    }
+
+
+LAST_TWO = TestPeriod((date(2023, 11, 1), date(2023, 12, 1)), datetime(2023, 11, 1))
+
+
+def test_each_fold_judges_a_past_date_by_what_was_known_on_it():
+    rows = monthly()
+    split = split_of(period=LAST_TWO, **rows)
+    # Forty days before November lies late September.
+    assert [fold.name for fold in split.folds] == ["2023-07-01", "2023-08-01", "2023-09-01"]
+    for fold in split.folds:
+        day = np.datetime64(fold.name)
+        assert (rows["as_of_date"][fold.judge] == day).all()
+        assert fold.judge.sum() == 400
+        known = rows["label_known_at"] <= day
+        np.testing.assert_array_equal(fold.train, known)
+        assert (split.train | ~fold.judge).all()
+    assert split.fold.tolist() == [0] * 400 + [1] * 400 + [2] * 400
+
+
+def test_a_date_with_a_label_still_to_come_judges_nobody():
+    rows = monthly()
+    known = labels(date(2023, 9, 1), observations=400, labelled=400, known_days=62)
+    rows["dates"][8] = known
+    split = split_of(period=LAST_TWO, **rows)
+    assert [fold.name for fold in split.folds] == ["2023-06-01", "2023-07-01", "2023-08-01"]
+
+
+def test_dates_that_carry_no_fit_judge_nobody():
+    rows = monthly()
+    # Two months of 400 rows are known on the first of April, three on the first of May.
+    split = split_of(period=LAST_TWO, validation_dates=12, enough=Enough(1200, 1), **rows)
+    assert split.folds[0].name == "2023-05-01"
+
+
+@pytest.mark.parametrize("lacking", ["history", "churners"])
+def test_too_short_a_history_holds_out_customers_instead(lacking):
+    rows = monthly(months=6)
+    rows["dates"] = rows["dates"][:6]
+    last = TestPeriod((date(2023, 6, 1),), datetime(2023, 6, 1))
+    limits = Enough(10_000, 1)
+    if lacking == "churners":
+        limits = Enough(2, 1)
+        rows["is_churn"][:] = 0
+        rows["is_churn"][::40] = 1
+    split = split_of(period=last, enough=limits, **rows)
+    (fold,) = split.folds
+    assert fold.name == splits.HELD_OUT
+    assert not set(rows["customer"][fold.train]) & set(rows["customer"][fold.judge])
+
+
+def enough(split, is_churn, min_rows=2, min_positives=1):
     period = TestPeriod((date(2023, 5, 1),), datetime(2023, 5, 1))
-    splits.require_enough(
-        split, is_churn, **{"min_rows": 2, "min_positives": 1, **limits}, period=period
-    )
+    splits.require_enough(split, is_churn, enough=Enough(min_rows, min_positives), period=period)
 
 
 def masks(fit, calibrate, test):
-    return Split(*(np.array(mask, dtype=bool) for mask in (fit, calibrate, test)))
+    fit, calibrate, test = (np.array(mask, dtype=bool) for mask in (fit, calibrate, test))
+    return Split(fit | calibrate, test, (Fold(splits.HELD_OUT, fit, calibrate),))
 
 
 def test_enough_of_everything_passes():

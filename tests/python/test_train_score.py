@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, datetime
 
 import duckdb
@@ -12,7 +13,7 @@ import pytest
 from model_fixtures import blank_store, build_company, manifest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ml import estimators, explain, fit, matrix
+from ml import explain, fit, matrix
 from ml import score as scoring
 from ml import train as training
 from ml.errors import ContractError, DataError, HoldfastError
@@ -20,7 +21,6 @@ from ml.evaluate import evaluate
 from ml.plan import make_plan
 from ml.registry import Registry
 from ml.settings import load_settings
-from ml.splits import customer_share
 from ml.training_set import read_features
 from ml.warehouse import Warehouse
 
@@ -93,7 +93,6 @@ def test_the_first_model_that_beats_recency_becomes_champion(company, trained):
 
 def test_the_split_is_the_one_the_rule_gives(company, trained):
     record = trained.record
-    seed, share = company.settings.seed, company.settings.train.calibration_share
     rows = company.sql(
         "select customer_id, as_of_date, label_known_at, is_churn from gold.training_set"
     )
@@ -104,11 +103,13 @@ def test_the_split_is_the_one_the_rule_gives(company, trained):
     test_dates = sorted(day for (day,) in complete)
     cutoff = datetime.combine(test_dates[0], datetime.min.time())
     mature = [row for row in rows if row[2] <= cutoff]
+    # A history of a year is too short to look ahead within it.
+    seed, share = company.settings.seed, company.settings.train.calibration_share
     calibrates = [row for row in mature if customer_share(row[0], seed) < share]
     assert (record.test_from, record.test_to) == (test_dates[0], test_dates[-1])
     assert record.training_cutoff == cutoff
     assert record.calibration_rows == len(calibrates) > 0
-    assert record.train_rows == len(mature) - len(calibrates) > 0
+    assert record.train_rows == len(mature) > 0
     assert record.test_rows == sum(row[1] in test_dates for row in rows)
     assert record.purged_rows == len(rows) - len(mature) - record.test_rows > 0
 
@@ -116,23 +117,29 @@ def test_the_split_is_the_one_the_rule_gives(company, trained):
 def test_every_estimator_is_reported_overall_and_by_segment(company, trained):
     found = {
         (row[0], row[1], row[2])
-        for row in company.sql("select estimator, segment_type, segment from ml.evaluations")
+        for row in company.sql(
+            "select estimator, segment_type, segment from ml.evaluations where split = 'test'"
+        )
     }
     segments = [("overall", "all")]
     segments += [("cohort", name) for name in ("established", "mature")]
     segments += [("value_tier", name) for name in ("enterprise", "mid_market", "smb")]
     assert found == {
         (estimator, *segment)
-        for estimator in ("lightgbm", "logistic_regression", "recency", "base_rate")
+        for estimator in (trained.record.estimator, "recency", "base_rate")
         for segment in segments
     }
     assert company.sql(
         "select count(*), count(distinct (estimator, segment_type, segment, metric)) "
-        "from ml.evaluations"
-    ) == [(4 * 6 * 9, 4 * 6 * 9)]
-    assert company.sql("select distinct split, model_version, run_id from ml.evaluations") == [
-        ("test", 1, trained.run_id)
-    ]
+        "from ml.evaluations where split = 'test'"
+    ) == [(3 * 6 * 10, 3 * 6 * 10)]
+    assert company.sql(
+        "select distinct split, model_version, run_id from ml.evaluations order by 1"
+    ) == [("test", 1, trained.run_id), ("validation", 1, trained.run_id)]
+    assert company.sql(
+        "select estimator from ml.evaluations where split = 'validation' and "
+        "metric = 'mean_average_precision' order by 1"
+    ) == [("base_rate",), ("lightgbm",), ("logistic_regression",), ("recency",)]
 
 
 def test_reported_metrics_are_those_of_the_registered_model(company, trained):
@@ -165,10 +172,20 @@ def test_reported_metrics_are_those_of_the_registered_model(company, trained):
     assert base_rate.value == pytest.approx(target.mean())
 
 
-def test_the_family_is_chosen_on_the_calibration_rows(trained):
-    candidates = trained.record.candidates
-    assert set(candidates) == {"lightgbm", "logistic_regression"}
-    assert trained.record.estimator == max(candidates, key=candidates.get)
+def test_the_family_is_chosen_by_its_history_over_past_dates(tmp_path):
+    record = training.train(build_company(tmp_path / "older", months=18).settings).record
+    standings = {each.estimator: each for each in record.standings}
+    assert set(standings) == {"lightgbm", "logistic_regression", "recency", "base_rate"}
+    means = [each.mean.value for each in record.standings]
+    assert means == sorted(means, reverse=True)
+    for each in standings.values():
+        assert len(each.by_fold) > 1
+        assert each.mean.value == pytest.approx(np.mean(list(each.by_fold.values())))
+        assert each.worst == each.by_fold[each.worst_fold] == min(each.by_fold.values())
+        assert all(date.fromisoformat(day) < record.test_from for day in each.by_fold)
+    first = standings["lightgbm"]
+    is_beaten = first.gap is not None and first.gap.upper < 0
+    assert record.estimator == ("logistic_regression" if is_beaten else "lightgbm")
 
 
 def test_the_warehouse_tells_of_the_version(company, trained):
@@ -195,7 +212,7 @@ def test_the_warehouse_tells_of_the_version(company, trained):
     assert company.sql("select alias, from_version, to_version, why from ml.alias_history") == [
         ("champion", None, 1, "the first model that beats recency alone")
     ]
-    used = record.train_rows + record.calibration_rows + record.test_rows
+    used = record.train_rows + record.test_rows
     assert company.sql("select training_set_id, row_count, sha256 from ml.training_sets") == [
         (record.training_set_id, used + record.purged_rows, record.training_set_sha256)
     ]
@@ -429,58 +446,66 @@ def test_rows_known_too_late_reach_no_model(own):
     other = store_of(own).load_model(store_of(own).trained_with("churn", _key(own)))
     np.testing.assert_array_equal(other.raw_score(frame), model.raw_score(frame))
     np.testing.assert_array_equal(other.predict(frame), model.predict(frame))
-    assert after.record.candidates == before.candidates
+    assert after.record.standings == before.standings
 
 
-def test_customers_that_calibrate_are_held_out_first_and_learnt_from_last(own):
+def test_rows_that_calibrate_are_judged_first_and_learnt_from_last(tmp_path):
+    own = build_company(tmp_path / "older", months=18)
+
     def fitted():
         with Warehouse.open(own.settings.warehouse_path, read_only=True) as warehouse:
             plan = make_plan(own.settings, warehouse)
             frame = read_features(warehouse, plan.contract.types, plan.data)
-        families = fit.fit_families(
-            own.settings.train,
-            plan.contract,
-            plan.data,
-            plan.split,
-            frame,
-            np.random.default_rng(0),
-        )
-        return families, plan, frame
+        options = own.settings.train
+        material = fit.Material(plan.contract.types, plan.data, frame)
+        pipelines = {
+            family: fit.build(family, options, material.types, own.settings.seed)
+            for family in plan.families
+        }
+        # The newest date alone: what it judges, no other fold learns from.
+        split = replace(plan.split, folds=plan.split.folds[-1:])
+        scores = fit.validate(pipelines, material, split.folds, 1.0)
+        models = {
+            family: fit.fit_model(
+                family, pipeline, options, plan.contract, material, split, scores[family]
+            )
+            for family, pipeline in pipelines.items()
+        }
+        return scores, models, plan, frame
 
-    before, plan, frame = fitted()
-    held_out = sorted(set(plan.data.customer[plan.split.calibrate]))
-    listed = ", ".join(f"'{plan.data.customers[code]}'" for code in held_out)
+    scores, models, plan, frame = fitted()
     own.sql(
         "update gold.churn_labels set is_churn = "
-        f"(hash(customer_id, as_of_date) % 2 = 0) where customer_id in ({listed})"
+        f"(hash(customer_id, as_of_date) % 2 = 0) where as_of_date = '{plan.split.folds[-1].name}'"
     )
-    after, _, _ = fitted()
-    for family, model in before.items():
-        other = after[family]
-        np.testing.assert_array_equal(other.held_out_score, model.held_out_score)
-        assert np.abs(other.model.raw_score(frame) - model.model.raw_score(frame)).max() > 0.01
+    other_scores, others, _, _ = fitted()
+    for family, model in models.items():
+        other = others[family]
+        np.testing.assert_array_equal(other_scores[family], scores[family])
+        assert np.abs(other.raw_score(frame) - model.raw_score(frame)).max() > 0.01
         at = np.linspace(-4, 1, 20)
-        moved = other.model.calibrator.probability(at) - model.model.calibrator.probability(at)
+        moved = other.calibrator.probability(at) - model.calibrator.probability(at)
         assert np.abs(moved).max() > 0.01
 
 
 @pytest.mark.parametrize(("power", "ratio"), [(0.0, 1.0), (0.5, 3.0), (1.0, 9.0)])
 def test_the_weights_of_tiers_are_raised_to_the_power_set(own, monkeypatch, power, ratio):
     seen = []
-    plain = estimators.fit_pipeline
+    plain = fit.fit_pipeline
 
     def spy(pipeline, frame, target, weight):
         seen.append(weight)
         return plain(pipeline, frame, target, weight)
 
-    monkeypatch.setattr(estimators, "fit_pipeline", spy)
+    monkeypatch.setattr(fit, "fit_pipeline", spy)
     own.sql(
         "update gold.customer_360 set sample_weight = case when customer_id < 'c00100' then 9 "
         "else 1 end"
     )
     training.train(own.with_settings(train={"sample_weight_power": power}).settings)
     assert [weight.max() / weight.min() for weight in seen] == pytest.approx([ratio] * len(seen))
-    assert len(seen) == 4
+    # Two families on the rows of the one fold, and the chosen one on all rows.
+    assert len(seen) == 3
 
 
 def _key(company):
@@ -746,4 +771,4 @@ def test_the_truth_is_reported_beside_the_model_and_never_used(tmp_path):
         if each.estimator == record.estimator and each.segment_type == "overall"
     }
     assert record.truth.model_average_precision == pytest.approx(reported["average_precision"])
-    assert record.candidates == without.candidates
+    assert record.standings == without.standings

@@ -1,0 +1,188 @@
+"""Families side by side over a series of past dates, each judged by what was known on it.
+
+A family stands by its average precision averaged over the dates, not by one date's luck.
+Differences are paired: all are judged on the same bootstrap samples of customers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml import metrics
+from ml.baselines import RECENCY
+from ml.judge import OVERALL, Evaluation
+from ml.metrics import Estimate, Outcomes
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MEAN = "mean_average_precision"
+WORST = "worst_average_precision"
+GAIN = "gain_over_recency"
+GAP = "gap_to_best"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One estimator's history over the judged dates.
+
+    Attributes
+    ----------
+    mean
+        Average precision, averaged over the dates.
+    worst, worst_fold
+        Its least, and the date of it.
+    by_fold
+        Date to average precision; None where the date has one class only.
+    gain
+        Mean over that of recency alone; None for recency itself and where there is none.
+    gap
+        Mean less that of the best; None for the best.
+    """
+
+    estimator: str
+    mean: Estimate
+    worst: float | None
+    worst_fold: str | None
+    by_fold: Mapping[str, float | None]
+    gain: Estimate | None
+    gap: Estimate | None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Standing":
+        """Return the standing that was written as a mapping."""
+        estimates = {
+            name: None if values[name] is None else Estimate(**values[name])
+            for name in ("mean", "gain", "gap")
+        }
+        return cls(**{**values, **estimates})
+
+
+def leaderboard(
+    outcomes: Outcomes,
+    fold: Integers,
+    names: Sequence[str],
+    scores: Mapping[str, Floats],
+    customer_weights: Floats,
+) -> tuple[Standing, ...]:
+    """Return the standings of families and baselines, best first.
+
+    Parameters
+    ----------
+    outcomes
+        What happened to the judged rows, `(n,)`.
+    fold
+        The number of the fold that judges each row, `(n,)`.
+    names
+        The folds' names.
+    scores
+        Estimator to scores, `(n,)`.
+    customer_weights
+        How often each customer counts in each bootstrap sample, `(samples, customers)`.
+    """
+    values = {name: _by_fold(outcomes, fold, len(names), score) for name, score in scores.items()}
+    samples = {
+        name: _samples(outcomes, fold, len(names), score, customer_weights)
+        for name, score in scores.items()
+    }
+    means = {name: _mean(each) for name, each in values.items()}
+    order = sorted(scores, key=lambda name: -_or_least(means[name]))
+    best = order[0]
+    return tuple(_standing(name, best, names, values, means, samples) for name in order)
+
+
+def evaluations(
+    standings: Sequence[Standing], outcomes: Outcomes, split: str
+) -> tuple[Evaluation, ...]:
+    """Return the standings as rows of `ml.evaluations`."""
+    found = []
+    for each in standings:
+        estimates = {
+            MEAN: each.mean,
+            WORST: Estimate(each.worst),
+            GAIN: each.gain,
+            GAP: each.gap,
+        }
+        found += [
+            Evaluation(
+                estimator=each.estimator,
+                segment_type=OVERALL,
+                segment="all",
+                metric=metric,
+                value=estimate.value,
+                lower_bound=estimate.lower,
+                upper_bound=estimate.upper,
+                observations=outcomes.target.size,
+                churned=int(outcomes.target.sum()),
+                split=split,
+            )
+            for metric, estimate in estimates.items()
+            if estimate is not None
+        ]
+    return tuple(found)
+
+
+def _standing(
+    name: str,
+    best: str,
+    names: Sequence[str],
+    values: Mapping[str, Floats],
+    means: Mapping[str, float],
+    samples: Mapping[str, Floats],
+) -> Standing:
+    known = np.isfinite(values[name])
+    worst = int(np.nanargmin(values[name])) if known.any() else None
+
+    def against(other: str) -> Estimate | None:
+        if other == name or other not in values:
+            return None
+        return metrics.estimate(means[name] - means[other], samples[name] - samples[other])
+
+    return Standing(
+        estimator=name,
+        mean=metrics.estimate(means[name], samples[name]),
+        worst=None if worst is None else float(values[name][worst]),
+        worst_fold=None if worst is None else names[worst],
+        by_fold={
+            fold: float(value) if np.isfinite(value) else None
+            for fold, value in zip(names, values[name], strict=True)
+        },
+        gain=against(RECENCY),
+        gap=against(best),
+    )
+
+
+def _by_fold(outcomes: Outcomes, fold: Integers, folds: int, score: Floats) -> Floats:
+    return np.array(
+        [
+            float(metrics.average_precision(outcomes.target[fold == at], score[fold == at]))
+            for at in range(folds)
+        ]
+    )
+
+
+def _samples(
+    outcomes: Outcomes, fold: Integers, folds: int, score: Floats, customer_weights: Floats
+) -> Floats:
+    """Return the mean over folds on every bootstrap sample, `(samples,)`."""
+    total = []
+    for at in range(folds):
+        rows = fold == at
+        total.append(
+            metrics.average_precision(
+                outcomes.target[rows], score[rows], customer_weights[:, outcomes.customer[rows]]
+            )
+        )
+    return np.asarray(np.mean(total, axis=0))
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _or_least(value: float) -> float:
+    return value if np.isfinite(value) else -1.0
