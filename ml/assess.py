@@ -1,5 +1,6 @@
 """Write down what there is to know of a training, once its models are judged."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -23,6 +24,7 @@ def make_record(
     model: ChurnModel,
     *,
     validated: Validation,
+    tuned: Mapping[str, object],
     champion: Champion | None,
     truth: TruthReport | None,
     training_set_sha256: str,
@@ -38,6 +40,8 @@ def make_record(
         The family that was chosen.
     validated
         What the families could do on the folds.
+    tuned
+        The settings that tuning found for the chosen family; none where it was not tuned.
     champion
         The version that serves until now.
     training_set_sha256
@@ -64,6 +68,7 @@ def make_record(
         training_set_sha256=training_set_sha256,
         calibration_method=model.calibrator.method,
         standings=validated.standings,
+        tuned=dict(tuned),
         decision=_decision(plan, judged, model.family, champion),
         evaluations=(*judged.evaluations, *validated.evaluations),
         label_rates=_label_rates(data),

@@ -11,6 +11,7 @@ import typer
 from rich.console import RenderableType
 
 from ml.audit.command import app as audit_app
+from ml.choosing.command import Families, ablate, backtest
 from ml.frozen.command import freeze
 from ml.progress import Steps, by_share
 from ml.settings import Settings
@@ -109,6 +110,11 @@ def train(
         str | None,
         typer.Option(metavar="ID", help="A frozen set to train on; the warehouse's rows without."),
     ] = None,
+    families: Families = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many settings of each family to try; train.tune_trials."),
+    ] = None,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -118,14 +124,23 @@ def train(
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
         from ml.train import train as fit
+        from ml.train_page import render
 
         with steps.step("Train") as step:
-            result = fit(settings, training_set=training_set, progress=step.progress)
-        return result, pairs_of(result)
+            result = fit(
+                settings,
+                training_set=training_set,
+                families=families,
+                tune_trials=tune,
+                progress=step.progress,
+            )
+        return result, render(result)
 
     execute(work, project_dir, target, vars, as_json)
 
 
+app.command()(backtest)
+app.command()(ablate)
 app.command()(freeze)
 
 

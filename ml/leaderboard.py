@@ -83,15 +83,49 @@ def leaderboard(
     customer_weights
         How often each customer counts in each bootstrap sample, `(samples, customers)`.
     """
-    values = {name: _by_fold(outcomes, fold, len(names), score) for name, score in scores.items()}
-    samples = {
-        name: _samples(outcomes, fold, len(names), score, customer_weights)
+    found = histories(outcomes, fold, len(names), scores, customer_weights)
+    order = sorted(scores, key=lambda name: -_or_least(found[name].mean))
+    return tuple(_standing(name, order[0], names, found) for name in order)
+
+
+@dataclass(frozen=True)
+class History:
+    """Average precision over the folds, and its mean on every bootstrap sample."""
+
+    by_fold: Floats
+    samples: Floats
+
+    @property
+    def mean(self) -> float:
+        """The mean over the folds that have both classes; nan where none has."""
+        known = self.by_fold[np.isfinite(self.by_fold)]
+        return float(known.mean()) if known.size else float("nan")
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its interval."""
+        return metrics.estimate(self.mean, self.samples)
+
+    def less(self, other: "History") -> Estimate:
+        """Return how far the mean lies above another's, with the paired interval."""
+        return metrics.estimate(self.mean - other.mean, self.samples - other.samples)
+
+
+def histories(
+    outcomes: Outcomes,
+    fold: Integers,
+    folds: int,
+    scores: Mapping[str, Floats],
+    customer_weights: Floats,
+) -> dict[str, History]:
+    """Return the history of every estimator; parameters as for `leaderboard`."""
+    return {
+        name: History(
+            _by_fold(outcomes, fold, folds, score),
+            _samples(outcomes, fold, folds, score, customer_weights),
+        )
         for name, score in scores.items()
     }
-    means = {name: _mean(each) for name, each in values.items()}
-    order = sorted(scores, key=lambda name: -_or_least(means[name]))
-    best = order[0]
-    return tuple(_standing(name, best, names, values, means, samples) for name in order)
 
 
 def evaluations(
@@ -125,30 +159,22 @@ def evaluations(
     return tuple(found)
 
 
-def _standing(
-    name: str,
-    best: str,
-    names: Sequence[str],
-    values: Mapping[str, Floats],
-    means: Mapping[str, float],
-    samples: Mapping[str, Floats],
-) -> Standing:
-    known = np.isfinite(values[name])
-    worst = int(np.nanargmin(values[name])) if known.any() else None
+def _standing(name: str, best: str, names: Sequence[str], found: Mapping[str, History]) -> Standing:
+    own = found[name]
+    known = np.isfinite(own.by_fold)
+    worst = int(np.nanargmin(own.by_fold)) if known.any() else None
 
     def against(other: str) -> Estimate | None:
-        if other == name or other not in values:
-            return None
-        return metrics.estimate(means[name] - means[other], samples[name] - samples[other])
+        return None if other == name or other not in found else own.less(found[other])
 
     return Standing(
         estimator=name,
-        mean=metrics.estimate(means[name], samples[name]),
-        worst=None if worst is None else float(values[name][worst]),
+        mean=own.estimate,
+        worst=None if worst is None else float(own.by_fold[worst]),
         worst_fold=None if worst is None else names[worst],
         by_fold={
             fold: float(value) if np.isfinite(value) else None
-            for fold, value in zip(names, values[name], strict=True)
+            for fold, value in zip(names, own.by_fold, strict=True)
         },
         gain=against(RECENCY),
         gap=against(best),
@@ -177,11 +203,6 @@ def _samples(
             )
         )
     return np.asarray(np.mean(total, axis=0))
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def _or_least(value: float) -> float:

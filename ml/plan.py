@@ -26,6 +26,7 @@ _CODE = (
     "assess",
     "baselines",
     "calibration",
+    "choosing.tuning",
     "contract",
     "estimators",
     "families",

@@ -82,6 +82,7 @@ class TrainingRecord:
     training_set_sha256: str
     calibration_method: str
     standings: tuple[Standing, ...]
+    tuned: Mapping[str, Any]
     decision: Decision
     evaluations: tuple[Evaluation, ...]
     label_rates: tuple[LabelRate, ...]

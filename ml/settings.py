@@ -48,6 +48,7 @@ class TrainSettings:
     capacity_share: float
     calibration_method: Literal["isotonic", "sigmoid", "none", "auto"]
     sample_weight_power: float
+    tune_trials: int
     tune_seconds: int
     lightgbm: Mapping[str, Any]
     logistic_regression: Mapping[str, Any]
@@ -61,6 +62,7 @@ class TrainSettings:
         """Refuse values that no training could use."""
         _at_least("train.test_dates", self.test_dates, 1)
         _at_least("train.validation_dates", self.validation_dates, 1)
+        _at_least("train.tune_trials", self.tune_trials, 0)
         _at_least("train.tune_seconds", self.tune_seconds, 1)
         _at_least("train.min_train_rows", self.min_train_rows, 1)
         _at_least("train.min_positives", self.min_positives, 1)
@@ -73,6 +75,10 @@ class TrainSettings:
         """Return a family's own section, handed to its library."""
         section: Mapping[str, Any] = getattr(self, family)
         return section
+
+    def with_options(self, sections: Mapping[str, Mapping[str, Any]]) -> TrainSettings:
+        """Return the settings with other sections of families."""
+        return TrainSettings(**{**vars(self), **sections})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
@@ -141,6 +147,7 @@ class Settings:
     train: TrainSettings
     score: ScoreSettings
     summary: SummarySettings
+    experiments: Mapping[str, Mapping[str, Any]]
 
     @property
     def warehouse_path(self) -> Path:
@@ -232,6 +239,7 @@ def load_settings(
         train=_section(TrainSettings, "train", values["train"]),
         score=_section(ScoreSettings, "score", values["score"]),
         summary=_section(SummarySettings, "summary", values["summary"]),
+        experiments=_experiments(values["experiments"]),
     )
 
 
@@ -262,18 +270,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-# Their keys are those of the libraries they are handed to, so a project may add to them.
-_OPEN_SECTIONS = tuple(
-    f"train.{name}"
-    for name in (
-        "lightgbm",
-        "logistic_regression",
-        "hist_gradient_boosting",
-        "random_forest",
-        "neural_network",
-        "xgboost",
-        "catboost",
-    )
+# A project may add keys to them: those of the libraries they are handed to, and its experiments.
+_OPEN_SECTIONS = (
+    "train.lightgbm",
+    "train.logistic_regression",
+    "train.hist_gradient_boosting",
+    "train.random_forest",
+    "train.neural_network",
+    "train.xgboost",
+    "train.catboost",
+    "experiments",
 )
 
 
@@ -290,13 +296,23 @@ def _merge(
                 f"{where} has a key that Holdfast does not know: {name}. Known here: {known}."
             )
         default = defaults.get(key)
-        if isinstance(default, Mapping):
+        # An experiment is named anew as a whole.
+        if isinstance(default, Mapping) and prefix != "experiments.":
             if not isinstance(value, Mapping):
                 raise HoldfastError(f"{where}: {name} must be a mapping, but is {value!r}.")
             merged[key] = _merge(default, value, where=where, prefix=f"{name}.")
         else:
             merged[key] = value
     return merged
+
+
+def _experiments(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return MappingProxyType(
+        {
+            str(name): _typed(f"experiments.{name}", value or {}, Mapping)
+            for name, value in values.items()
+        }
+    )
 
 
 def _section(kind: type[Section], name: str, values: Mapping[str, Any]) -> Section:
@@ -316,7 +332,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         raise HoldfastError(
             f"The setting {name} must be one of {', '.join(get_args(kind))}, but is {value!r}."
         )
-    if get_origin(kind) is Mapping:
+    if Mapping in (kind, get_origin(kind)):
         if isinstance(value, Mapping):
             return MappingProxyType(dict(value))
         raise HoldfastError(f"The setting {name} must be a mapping, but is {value!r}.")

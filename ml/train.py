@@ -4,7 +4,7 @@ Each step lies elsewhere: what may be trained on in `plan`, fitting in `fit`, th
 and `assess`, which version serves in `champion`. This module calls them in order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
 from ml.champion import find_champion, is_settled, settle, verdict
+from ml.choosing.past import with_families
+from ml.choosing.tuning import tune
 from ml.clock import utc_now
 from ml.contract import load_contract
 from ml.door import require_pass
@@ -71,7 +73,12 @@ class _Trained:
 
 
 def train(
-    settings: Settings, *, training_set: str | None = None, progress: Progress | None = None
+    settings: Settings,
+    *,
+    training_set: str | None = None,
+    families: str | None = None,
+    tune_trials: int | None = None,
+    progress: Progress | None = None,
 ) -> TrainResult:
     """Train families, choose one by past dates, judge it on later ones, and register it.
 
@@ -96,6 +103,10 @@ def train(
     training_set
         The id of a frozen set to train on, or the beginning of one; None: what the warehouse holds
         now.
+    families
+        Families of models to try, with commas between; None: `train.families`.
+    tune_trials
+        How many settings of each family are tried on the folds; None: `train.tune_trials`.
 
     Raises
     ------
@@ -107,6 +118,7 @@ def train(
         If the warehouse or the registry cannot be used.
     """
     say = progress or silent
+    settings = _with(settings, families, tune_trials)
     say("Reading labels", 0, 0)
     plan = _plan(settings, training_set)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
@@ -162,6 +174,13 @@ def is_current(settings: Settings) -> bool:
         if known is None:
             return False
         return is_settled(warehouse, known, TrainingRecord.from_dict(store.load_record(known)))
+
+
+def _with(settings: Settings, families: str | None, tune_trials: int | None) -> Settings:
+    options = with_families(settings.train, families)
+    if tune_trials is not None:
+        options = replace(options, tune_trials=tune_trials)
+    return replace(settings, train=options)
 
 
 def _plan(settings: Settings, training_set: str | None) -> Plan:
@@ -236,6 +255,13 @@ def _fit_and_judge(
     options, data, split = settings.train, plan.data, plan.split
     rng = np.random.default_rng(settings.seed)
     material = fit.Material(plan.contract.types, data, frame)
+    tuned: dict[str, dict[str, Any]] = {}
+    if options.tune_trials:
+        tuned = {
+            family: tune(settings, family, material, split, plan.training_set_id, say)
+            for family in plan.families
+        }
+        options = options.with_options(tuned)
     pipelines = {
         family: fit.build(family, options, material.types, settings.seed)
         for family in plan.families
@@ -270,6 +296,7 @@ def _fit_and_judge(
         judged,
         model,
         validated=validated,
+        tuned=tuned.get(chosen, {}),
         champion=find_champion(store, options.model_name),
         truth=compare_with_truth(settings.truth_dir, test_keys, outcomes, forecasts[chosen]),
         training_set_sha256=frozen.sha256,

@@ -21,6 +21,7 @@ from ml.evaluate import evaluate
 from ml.plan import make_plan
 from ml.registry import Registry
 from ml.settings import load_settings
+from ml.splits import customer_share
 from ml.training_set import read_features
 from ml.warehouse import Warehouse
 

@@ -1,0 +1,1 @@
+"""What to choose a model by: histories over past dates, what each feature is worth, tuning."""
