@@ -26,6 +26,7 @@ from ml.progress import Progress, silent
 from ml.settings import TrainSettings
 from ml.splits import Fold, Split
 from ml.training_set import LabelledRows
+from ml.weights import Weighting
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -49,9 +50,9 @@ class Material:
     data: LabelledRows
     frame: pd.DataFrame
 
-    def fitted(self, pipeline: Pipeline, rows: Mask, weight_power: float) -> Pipeline:
-        """Return a pipeline fitted on some rows, weighted by their tier's weight to a power."""
-        weight = self.data.weight[rows] ** weight_power
+    def fitted(self, pipeline: Pipeline, rows: Mask, weighting: Weighting) -> Pipeline:
+        """Return a pipeline fitted on some rows, each counted by what it is worth."""
+        weight = weighting.weights(self.data.weight[rows], self.data.monthly_revenue[rows])
         return fit_pipeline(pipeline, self.frame.loc[rows], self.data.is_churn[rows], weight)
 
 
@@ -68,7 +69,7 @@ def validate(
     pipelines: Mapping[str, Pipeline],
     material: Material,
     folds: Sequence[Fold],
-    weight_power: float,
+    weighting: Weighting,
     *,
     progress: Progress = silent,
 ) -> dict[str, Floats]:
@@ -88,7 +89,7 @@ def validate(
         score = np.full(len(material.frame), np.nan)
         for at, fold in enumerate(folds):
             progress(f"Judging {family} as of {fold.name}", number * len(folds) + at, steps)
-            fitted = material.fitted(clone(pipeline), fold.train, weight_power)
+            fitted = material.fitted(clone(pipeline), fold.train, weighting)
             score[fold.judge] = raw_score(fitted, material.frame.loc[fold.judge])
         found[family] = score[judged]
     return found
@@ -117,7 +118,7 @@ def fit_model(
         family=family,
         types=dict(material.types),
         features_hash=contract.features_hash,
-        pipeline=material.fitted(pipeline, split.train, options.sample_weight_power),
+        pipeline=material.fitted(pipeline, split.train, options.weighting),
         # Calibration gives true frequencies, so its rows count once each, whatever their tier.
         calibrator=fit_calibrator(
             validated,

@@ -49,6 +49,7 @@ _CODE = (
     "training_set",
     "truth",
     "validation",
+    "weights",
 )
 _LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "shap")
 

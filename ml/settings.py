@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from ml.errors import HoldfastError, UsageError
+from ml.weights import Weighting
 
 DEFAULTS_PATH = Path(__file__).with_name("config.yml")
 OVERRIDES_NAME = "holdfast.yml"
@@ -47,6 +48,7 @@ class TrainSettings:
     bootstrap_samples: int
     capacity_share: float
     calibration_method: Literal["isotonic", "sigmoid", "none", "auto"]
+    sample_weight: Literal["tier", "revenue"]
     sample_weight_power: float
     tune_trials: int
     tune_seconds: int
@@ -70,6 +72,11 @@ class TrainSettings:
         _is_share("train.calibration_share", self.calibration_share)
         _is_power("train.sample_weight_power", self.sample_weight_power)
         _is_share("train.capacity_share", self.capacity_share)
+
+    @property
+    def weighting(self) -> Weighting:
+        """How much each training row counts."""
+        return Weighting(self.sample_weight, self.sample_weight_power)
 
     def options(self, family: str) -> Mapping[str, Any]:
         """Return a family's own section, handed to its library."""

@@ -80,9 +80,7 @@ def validate(
     """
     data, rows = material.data, split.validate
     outcomes = data.outcomes(rows)
-    scores = fit.validate(
-        pipelines, material, split.folds, options.sample_weight_power, progress=progress
-    )
+    scores = fit.validate(pipelines, material, split.folds, options.weighting, progress=progress)
     customers = int(outcomes.customer.max()) + 1
     standings = leaderboard.leaderboard(
         outcomes,

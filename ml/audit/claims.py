@@ -18,6 +18,7 @@ from ml.errors import DataError
 from ml.families import LIGHTGBM
 from ml.families.protocol import fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC, Estimate, Forecast, Outcomes
+from ml.weights import Weighting
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -35,22 +36,22 @@ class Recipe:
         Feature to type.
     params
         LightGBM's, from the settings.
-    weight_power
-        Rows count by their value tier's weight to this power.
+    weighting
+        How much each row counts.
     seed
         Every fit starts from it, so that ways differ in their rows and features alone.
     """
 
     types: Mapping[str, str]
     params: Mapping[str, Any]
-    weight_power: float
+    weighting: Weighting
     seed: int
 
     def fitted(self, rows: "Rows") -> Any:
         """Return the fitted pipeline."""
         rng = np.random.default_rng(self.seed)
         pipeline = families.build(LIGHTGBM, self.types, self.params, rng)
-        weight = rows.weight**self.weight_power
+        weight = self.weighting.weights(rows.weight, rows.outcomes.monthly_revenue)
         return fit_pipeline(pipeline, rows.frame, rows.outcomes.target, weight)
 
 

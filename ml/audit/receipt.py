@@ -163,7 +163,7 @@ def receipt(settings: Settings, *, progress: Progress | None = None) -> ReceiptR
     recipe = Recipe(
         contract.types,
         settings.train.lightgbm,
-        settings.train.sample_weight_power,
+        settings.train.weighting,
         settings.seed,
     )
     everyone = np.ones(len(past_rows.frame), dtype=bool)

@@ -2,24 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml import fit, leaderboard, metrics
 from ml.choosing import experiments, past
-from ml.choosing.experiments import ALL
+from ml.choosing.experiments import ALL, Experiment
 from ml.clock import utc_now
 from ml.errors import UsageError
 from ml.judge import Evaluation
 from ml.leaderboard import MEAN
-from ml.metrics import Estimate
+from ml.metrics import REVENUE_CAUGHT, Estimate, Outcomes
 from ml.progress import Progress, silent
 from ml.settings import Settings
+from ml.splits import Enough, Fold
+
+Floats = NDArray[np.float64]
 
 ABLATION = "ablation"
 EXPERIMENT = "experiment"
 LOSS = "loss_of_average_precision"
+REVENUE_LOSS = "loss_of_revenue_caught_ratio"
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,18 @@ class Trial:
     loss
         How much less that is than with all features; the interval is of the paired difference.
         None for all features themselves.
+    revenue
+        The share of the churners' monthly revenue that the top share of the judged rows holds.
+    revenue_loss
+        How much less that is than with all features.
     """
 
     experiment: str
     features: int
     mean: Estimate
     loss: Estimate | None
+    revenue: Estimate
+    revenue_loss: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -91,39 +103,47 @@ def ablate(
             f"{', '.join(settings.experiments)}."
         )
     rows = past.read_past(settings, dates=dates, say=say)
-    chosen = {ALL: rows.contract.types} | {
-        name: experiments.features_of(name, settings.experiments[name], rows.contract)
-        for name in names or settings.experiments
+    options = settings.train
+    asked = {
+        ALL: {},
+        **{name: settings.experiments[name] for name in names or settings.experiments},
+    }
+    chosen = {
+        name: experiments.experiment_of(name, values, rows.contract, options)
+        for name, values in asked.items()
     }
     (wanted,) = rows.wanted([family])
     data, judged = rows.material.data, rows.split.validate
     outcomes = data.outcomes(judged)
     scores = {}
-    for number, (name, types) in enumerate(chosen.items()):
+    for number, (name, experiment) in enumerate(chosen.items()):
         say(f"Judging {name}", number, len(chosen))
-        material = fit.Material(types, data, rows.material.frame[list(types)])
-        pipeline = fit.build(wanted, settings.train, types, settings.seed)
-        found = fit.validate(
-            {wanted: pipeline}, material, rows.split.folds, settings.train.sample_weight_power
-        )
-        scores[name] = found[wanted]
-    rng = np.random.default_rng(settings.seed)
+        scores[name] = _score(settings, wanted, rows, experiment)
     customers = int(outcomes.customer.max()) + 1
+    weights = metrics.resample_customers(
+        customers, options.bootstrap_samples, np.random.default_rng(settings.seed)
+    )
     histories = leaderboard.histories(
         outcomes,
         rows.split.fold,
         len(rows.split.folds),
         scores,
-        metrics.resample_customers(customers, settings.train.bootstrap_samples, rng),
+        weights,
     )
+    revenues = {
+        name: _Revenue.of(outcomes, score, options.capacity_share, weights)
+        for name, score in scores.items()
+    }
     trials = tuple(
         Trial(
             experiment=name,
-            features=len(types),
+            features=len(experiment.types),
             mean=histories[name].estimate,
             loss=None if name == ALL else histories[ALL].less(histories[name]),
+            revenue=revenues[name].estimate,
+            revenue_loss=None if name == ALL else revenues[ALL].less(revenues[name]),
         )
-        for name, types in chosen.items()
+        for name, experiment in chosen.items()
     )
     run_id = past.record(
         settings,
@@ -148,8 +168,62 @@ def ablate(
     )
 
 
+@dataclass(frozen=True)
+class _Revenue:
+    """Revenue caught at capacity, and on every bootstrap sample."""
+
+    value: float
+    samples: Floats
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, score: Floats, share: float, weights: Floats) -> "_Revenue":
+        caught = partial(
+            metrics.revenue_caught, outcomes.target, score, outcomes.monthly_revenue, share
+        )
+        samples = [caught(weight[outcomes.customer]) for weight in weights]
+        return cls(float(caught()), np.array(samples))
+
+    @property
+    def estimate(self) -> Estimate:
+        return metrics.estimate(self.value, self.samples)
+
+    def less(self, other: "_Revenue") -> Estimate:
+        return metrics.estimate(self.value - other.value, self.samples - other.samples)
+
+
+def _score(settings: Settings, family: str, rows: past.Past, experiment: Experiment) -> Floats:
+    """Return one experiment's raw scores of the rows that the folds judge."""
+    data, types = rows.material.data, experiment.types
+    material = fit.Material(types, data, rows.material.frame[list(types)])
+    pipelines = {family: fit.build(family, settings.train, types, settings.seed)}
+
+    def scores(folds: Sequence[Fold]) -> Floats:
+        return fit.validate(pipelines, material, folds, experiment.weighting)[family]
+
+    whole = scores(rows.split.folds)
+    if experiment.model_by is None:
+        return whole
+    everyone = np.ones(len(data.customer), dtype=bool)
+    segment = data.segments(everyone)[experiment.model_by]
+    enough = Enough(settings.train.min_train_rows, settings.train.min_positives)
+    found = np.full(len(data.customer), np.nan)
+    found[rows.split.validate] = whole
+    for value in sorted({each for each in segment if each is not None}):
+        of_value = np.asarray(segment == value)
+        parts = [
+            Fold(fold.name, fold.train & of_value, fold.judge & of_value)
+            for fold in rows.split.folds
+        ]
+        # A part too small for a model of its own keeps the scores of the one for all.
+        folds = [fold for fold in parts if enough.holds(data.is_churn[fold.train])]
+        if folds:
+            judged = np.any([fold.judge for fold in folds], axis=0)
+            found[judged] = scores(folds)
+    return found[rows.split.validate]
+
+
 def _evaluations(
-    family: str, trials: Sequence[Trial], outcomes: metrics.Outcomes
+    family: str, trials: Sequence[Trial], outcomes: Outcomes
 ) -> tuple[Evaluation, ...]:
     return tuple(
         Evaluation(
@@ -165,6 +239,11 @@ def _evaluations(
             split=ABLATION,
         )
         for each in trials
-        for metric, estimate in ((MEAN, each.mean), (LOSS, each.loss))
+        for metric, estimate in (
+            (MEAN, each.mean),
+            (LOSS, each.loss),
+            (REVENUE_CAUGHT, each.revenue),
+            (REVENUE_LOSS, each.revenue_loss),
+        )
         if estimate is not None
     )

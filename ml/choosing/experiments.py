@@ -1,14 +1,71 @@
-"""Which features an experiment is given."""
+"""What an experiment of the settings is: its features, its weights, its models."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from ml.contract import FeatureContract
 from ml.errors import UsageError
+from ml.settings import TrainSettings
+from ml.training_set import SEGMENTS
+from ml.weights import By, Weighting
 
-_KEYS = ("tiers", "families", "features", "without_families", "without_features")
+_LISTS = ("tiers", "families", "features", "without_families", "without_features")
+_KEYS = (*_LISTS, "model_by", "sample_weight", "sample_weight_power")
 
 ALL = "all"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One way to learn.
+
+    Attributes
+    ----------
+    types
+        Feature to type: what it is given.
+    weighting
+        How much each row counts.
+    model_by
+        A segment that has a model of its own for each of its values; None: one model for all.
+    """
+
+    types: Mapping[str, str]
+    weighting: Weighting
+    model_by: str | None = None
+
+
+def experiment_of(
+    name: str, values: Mapping[str, Any], contract: FeatureContract, options: TrainSettings
+) -> Experiment:
+    """Return an experiment of the settings.
+
+    Parameters
+    ----------
+    values
+        What `features_of` reads, and any of `model_by` (a segment), `sample_weight` and
+        `sample_weight_power` (as in `train`).
+
+    Raises
+    ------
+    UsageError
+        If it asks for what is not there.
+    """
+    types = features_of(name, values, contract)
+    model_by = values.get("model_by")
+    by = values.get("sample_weight", options.sample_weight)
+    power = values.get("sample_weight_power", options.sample_weight_power)
+    if model_by is not None and model_by not in SEGMENTS:
+        raise UsageError(
+            f"The experiment '{name}' wants a model for each {model_by!r}; there are segments by "
+            f"{', '.join(SEGMENTS)}."
+        )
+    if by not in get_args(By) or not isinstance(power, int | float) or not 0 <= power <= 1:
+        raise UsageError(
+            f"The experiment '{name}' wants rows to count by {by!r} to the power {power!r}; "
+            f"expected {' or '.join(get_args(By))}, and a power from 0 to 1."
+        )
+    return Experiment(types, Weighting(by, float(power)), model_by)
 
 
 def features_of(
@@ -38,7 +95,7 @@ def features_of(
         "families": {feature.family for feature in contract.features},
         "features": set(contract.names),
     }
-    asked = {key: _listed(name, key, experiment.get(key, ())) for key in _KEYS}
+    asked = {key: _listed(name, key, experiment.get(key, ())) for key in _LISTS}
     for key, values in asked.items():
         kind = key.removeprefix("without_")
         for value in values:

@@ -59,19 +59,26 @@ def of_ablation(result: AblationResult) -> RenderableType:
             f"{result.observations:,} customers, {result.churned:,} churned"
         ),
         page.table(
-            ["experiment", "features", "average precision", "lost against all features"],
+            ["experiment", "features", "average precision", "lost", "revenue caught", "lost"],
             [
                 [
                     each.experiment,
                     str(each.features),
                     interval(each.mean),
                     "" if each.loss is None else interval(each.loss, sign="+"),
+                    interval(each.revenue),
+                    "" if each.revenue_loss is None else interval(each.revenue_loss, sign="+"),
                 ]
                 for each in result.trials
             ],
             right=["features"],
         ),
-        *page.lines(["A loss whose interval holds 0 is not told from chance."]),
+        *page.lines(
+            [
+                "Lost is against all features in one model, with the weights of the settings.",
+                "A loss whose interval holds 0 is not told from chance.",
+            ]
+        ),
     )
 
 

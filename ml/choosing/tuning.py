@@ -65,7 +65,7 @@ def tune(
         pipeline = families.build(family, material.types, params, rng)
         reached: list[float] = []
         for step, fold in enumerate(split.folds):
-            fitted = material.fitted(clone(pipeline), fold.train, options.sample_weight_power)
+            fitted = material.fitted(clone(pipeline), fold.train, options.weighting)
             score = raw_score(fitted, material.frame.loc[fold.judge])
             target = material.data.is_churn[fold.judge]
             reached.append(float(metrics.average_precision(target, score)))

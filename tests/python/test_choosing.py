@@ -14,12 +14,13 @@ from ml import train as training
 from ml.choosing import past, tuning
 from ml.choosing.ablation import ablate
 from ml.choosing.backtest import backtest
-from ml.choosing.experiments import features_of
+from ml.choosing.experiments import experiment_of, features_of
 from ml.cli import app
 from ml.contract import load_contract
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.metrics import Outcomes
 from ml.progress import silent
+from ml.weights import Weighting
 
 OWN = {"logins_30d", "actions_30d_vs_prior_ratio", "segment", "days_since_last_activity"}
 
@@ -173,7 +174,7 @@ def test_what_is_left_out_is_missed_where_it_counts(company):
     assert trials["without_recency"].features == 6
     assert company.sql(
         "select count(*) from ml.evaluations where split = 'ablation' and segment = 'money'"
-    ) == [(2,)]
+    ) == [(4,)]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,45 @@ def test_an_experiment_that_asks_for_what_is_not_there_is_an_error(company, expe
     contract = load_contract(company.settings.manifest_path)
     with pytest.raises(UsageError, match=said):
         features_of("own", experiment, contract)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said"),
+    [
+        ({"model_by": "star_sign"}, "a model for each 'star_sign'; there are segments by cohort"),
+        ({"sample_weight": "mood"}, "count by 'mood'"),
+        ({"sample_weight_power": 2}, "to the power 2; expected tier or revenue"),
+        ({"sample_weight_power": "much"}, "to the power 'much'"),
+    ],
+)
+def test_an_experiment_that_cannot_be_done_is_an_error(company, experiment, said):
+    contract = load_contract(company.settings.manifest_path)
+    with pytest.raises(UsageError, match=said):
+        experiment_of("own", experiment, contract, company.settings.train)
+
+
+def test_a_model_for_each_segment_learns_from_that_segment_alone(company):
+    own = company.with_settings(experiments={"each": {"model_by": "cohort"}})
+    seen = []
+    plain = fit.Material.fitted
+
+    def spy(material, pipeline, rows, weighting):
+        cohorts = material.data.keys.column("cohort").to_pylist()
+        seen.append({cohorts[at] for at in np.flatnonzero(rows)})
+        return plain(material, pipeline, rows, weighting)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Material, "fitted", spy)
+        result = ablate(own.settings, names=["each"], family="logistic_regression", dates=1)
+    assert seen.count({"mature"}) == seen.count({"established"}) == 1
+    assert result.trials[1].loss.value != 0
+
+
+def test_weights_by_revenue_and_by_tier():
+    tier, revenue = np.array([1.0, 9.0]), np.array([0.0, 99.0])
+    assert Weighting("tier", 0.5).weights(tier, revenue).tolist() == [1, 3]
+    assert Weighting("revenue", 0.5).weights(tier, revenue).tolist() == [1, 10]
+    assert Weighting("revenue", 0).weights(tier, revenue).tolist() == [1, 1]
 
 
 def test_an_unknown_experiment_is_an_error(company):
@@ -235,7 +275,9 @@ def reached(company, params, rows):
     pipeline = families.build(
         "logistic_regression", rows.material.types, params, np.random.default_rng(0)
     )
-    score = fit.validate({"it": pipeline}, rows.material, rows.split.folds, 0.5)["it"]
+    score = fit.validate(
+        {"it": pipeline}, rows.material, rows.split.folds, company.settings.train.weighting
+    )["it"]
     data, fold = rows.material.data, rows.split.fold
     target = data.is_churn[rows.split.validate]
     return np.mean(

@@ -465,7 +465,7 @@ def test_rows_that_calibrate_are_judged_first_and_learnt_from_last(tmp_path):
         }
         # The newest date alone: what it judges, no other fold learns from.
         split = replace(plan.split, folds=plan.split.folds[-1:])
-        scores = fit.validate(pipelines, material, split.folds, 1.0)
+        scores = fit.validate(pipelines, material, split.folds, options.weighting)
         models = {
             family: fit.fit_model(
                 family, pipeline, options, plan.contract, material, split, scores[family]
