@@ -135,7 +135,7 @@ def load_contract(manifest_path: Path) -> FeatureContract:
     ContractError
         If no feature is declared, one is declared twice, or one has no usable type.
     """
-    return parse_contract(_read_manifest(manifest_path), source=str(manifest_path))
+    return parse_contract(read_manifest(manifest_path), source=str(manifest_path))
 
 
 def parse_contract(manifest: Mapping[str, Any], *, source: str = "manifest") -> FeatureContract:
@@ -219,7 +219,14 @@ def listed(items: Sequence[str] | Iterable[str], *, most: int = 20) -> str:
     return shown if len(items) <= most else f"{shown}; and {len(items) - most} more"
 
 
-def _read_manifest(manifest_path: Path) -> Mapping[str, Any]:
+def read_manifest(manifest_path: Path) -> Mapping[str, Any]:
+    """Return the manifest that dbt writes.
+
+    Raises
+    ------
+    DataError
+        If it is absent or is no manifest.
+    """
     try:
         manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

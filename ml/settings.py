@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from ml.errors import HoldfastError, UsageError
+from ml.thresholds import Policy
 from ml.weights import Weighting
 
 DEFAULTS_PATH = Path(__file__).with_name("config.yml")
@@ -96,6 +97,22 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class DecideSettings:
+    """Which probability is an alert."""
+
+    policy: Policy
+    least_recall: float
+    alpha: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        """Refuse shares that no threshold could keep."""
+        _is_share("decide.least_recall", self.least_recall)
+        _is_share("decide.alpha", self.alpha)
+        _is_share("decide.delta", self.delta)
+
+
+@dataclass(frozen=True)
 class ScoreSettings:
     """How customers are scored."""
 
@@ -152,6 +169,7 @@ class Settings:
     seed: int
     demo: DemoSettings
     train: TrainSettings
+    decide: DecideSettings
     score: ScoreSettings
     summary: SummarySettings
     experiments: Mapping[str, Mapping[str, Any]]
@@ -244,6 +262,7 @@ def load_settings(
         seed=_typed("seed", values["seed"], int),
         demo=_section(DemoSettings, "demo", values["demo"]),
         train=_section(TrainSettings, "train", values["train"]),
+        decide=_section(DecideSettings, "decide", values["decide"]),
         score=_section(ScoreSettings, "score", values["score"]),
         summary=_section(SummarySettings, "summary", values["summary"]),
         experiments=_experiments(values["experiments"]),

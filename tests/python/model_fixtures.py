@@ -62,6 +62,13 @@ def manifest(features: Mapping[str, Mapping[str, str]] = FEATURES) -> dict[str, 
                 },
             },
         }
+    nodes["seed.holdfast.retention_costs"] = {
+        "name": "retention_costs",
+        "resource_type": "seed",
+        "schema": "bronze",
+        "alias": "retention_costs",
+        "columns": {},
+    }
     return {"nodes": nodes}
 
 
@@ -174,8 +181,12 @@ def _write_warehouse(path: Path, rows: pd.DataFrame, data_until: datetime) -> No
     features = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in types.items())
     with duckdb.connect(str(path)) as connection:
         connection.register("made", rows)
-        for schema in ("silver", "gold", "ml"):
+        for schema in ("bronze", "silver", "gold", "ml"):
             connection.execute(f"create schema {schema}")
+        connection.execute(
+            "create table bronze.retention_costs as from read_csv(?)",
+            [str(REPOSITORY / "seeds" / "retention_costs.csv")],
+        )
         connection.execute(
             "create table silver.clock as "
             "select timestamp '2022-06-01' as data_from, cast(? as timestamp) as data_until",
