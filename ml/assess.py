@@ -12,6 +12,7 @@ from ml.estimators import ChurnModel
 from ml.judge import Decision, Judgement, decide
 from ml.metrics import AVERAGE_PRECISION, Estimate
 from ml.plan import Plan
+from ml.policies import Policies
 from ml.records import LabelRate, TrainingRecord, TruthReport
 from ml.training_set import LabelledRows
 from ml.validation import Validation
@@ -68,6 +69,7 @@ def make_record(
         training_set_sha256=training_set_sha256,
         calibration_method=model.calibrator.method,
         standings=validated.standings,
+        policies=_decided(model),
         tuned=dict(tuned),
         decision=_decision(plan, judged, model.family, champion),
         evaluations=(*judged.evaluations, *validated.evaluations),
@@ -75,6 +77,12 @@ def make_record(
         truth=truth,
         notes=_notes(frame.loc[split.train], model),
     )
+
+
+def _decided(model: ChurnModel) -> Policies:
+    if model.policies is None:
+        raise ValueError("a model is decided on before it is recorded")
+    return model.policies
 
 
 def _decision(plan: Plan, judged: Judgement, family: str, champion: Champion | None) -> Decision:

@@ -13,6 +13,7 @@ from ml.baselines import BaseRate, RecencyAlone
 from ml.calibration import Calibrator
 from ml.families.encode import encoded_sources
 from ml.families.protocol import CLASSIFY, ENCODE, Classifier, raw_score
+from ml.policies import Policies
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ class ChurnModel(BaseEstimator):  # type: ignore[misc]
         Fitted on scores of rows that the fits giving them had not seen.
     recency, base_rate
         The baselines, fitted on the training rows.
+    policies
+        From which probability on a customer is an alert.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ChurnModel(BaseEstimator):  # type: ignore[misc]
         calibrator: Calibrator,
         recency: RecencyAlone | None = None,
         base_rate: BaseRate | None = None,
+        policies: Policies | None = None,
     ) -> None:
         self.family = family
         self.types = types
@@ -53,6 +57,7 @@ class ChurnModel(BaseEstimator):  # type: ignore[misc]
         self.calibrator = calibrator
         self.recency = recency
         self.base_rate = base_rate
+        self.policies = policies
 
     def encode(self, frame: pd.DataFrame) -> Floats:
         """Return the encoded columns, `(n_observations, n_encoded)`."""

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -11,7 +12,9 @@ import pyarrow as pa
 
 from ml import families, matrix, splits
 from ml.contract import FeatureContract, load_contract
+from ml.costs import read_costs
 from ml.settings import Settings
+from ml.thresholds import TierCosts
 from ml.training_set import (
     History,
     LabelledRows,
@@ -27,6 +30,7 @@ _CODE = (
     "baselines",
     "calibration",
     "choosing.tuning",
+    "conformal",
     "contract",
     "estimators",
     "families",
@@ -44,7 +48,9 @@ _CODE = (
     "matrix",
     "metrics",
     "plan",
+    "policies",
     "splits",
+    "thresholds",
     "train",
     "training_set",
     "truth",
@@ -62,6 +68,8 @@ class Plan:
     ----------
     families
         Those that are tried.
+    costs
+        What a call costs and may save, by value tier.
     gold_fingerprint
         Of the rows that are used.
     training_set_id
@@ -72,6 +80,7 @@ class Plan:
 
     contract: FeatureContract
     families: tuple[str, ...]
+    costs: Mapping[str, TierCosts]
     data: LabelledRows
     period: splits.TestPeriod
     split: splits.Split
@@ -93,11 +102,16 @@ def make_plan(settings: Settings, warehouse: Warehouse) -> Plan:
     contract = load_contract(settings.manifest_path)
     history = read_history(warehouse, contract)
     require_features(warehouse, "gold.training_set", contract.types)
-    return plan_of(settings, history)
+    return plan_of(settings, history, read_costs(settings, warehouse))
 
 
-def plan_of(settings: Settings, history: History) -> Plan:
+def plan_of(settings: Settings, history: History, costs: Mapping[str, TierCosts]) -> Plan:
     """Plan the training of labelled rows, wherever they were read from.
+
+    Parameters
+    ----------
+    costs
+        What a call costs and may save, by value tier.
 
     Raises
     ------
@@ -135,12 +149,15 @@ def plan_of(settings: Settings, history: History) -> Plan:
         matrix.digest(data.keys.filter(pa.array(used))),
         str(period.cutoff),
         json.dumps(settings.train.to_dict(), sort_keys=True, default=str),
+        json.dumps(vars(settings.decide), sort_keys=True),
+        json.dumps({tier: vars(each) for tier, each in costs.items()}, sort_keys=True),
         str(settings.seed),
         code_hash(),
     )
     return Plan(
         contract=contract,
         families=wanted,
+        costs=dict(costs),
         data=data,
         period=period,
         split=split,

@@ -2,42 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import conformal, metrics, thresholds
 from ml.conformal import Bound
 from ml.metrics import Outcomes
-from ml.registry import RegisteredVersion
 from ml.settings import DecideSettings
-from ml.thresholds import POLICIES, Policy, Reached, Threshold, TierCosts
-from ml.warehouse import Warehouse
+from ml.thresholds import POLICIES, Policy, Threshold, TierCosts
 
 Floats = NDArray[np.float64]
-
-BOUND = "bound"
-
-_FIGURES = ("threshold", *Reached.__dataclass_fields__)
-THRESHOLDS_SCHEMA = pa.schema(
-    [
-        ("model_name", pa.string()),
-        ("model_version", pa.int32()),
-        ("run_id", pa.string()),
-        ("policy", pa.string()),
-        ("is_chosen", pa.bool_()),
-        *(
-            (f"{figure}{end}", pa.float64())
-            for figure in _FIGURES
-            for end in ("", "_lower", "_upper")
-        ),
-        ("why", pa.string()),
-        ("decided_at", pa.timestamp("us")),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -143,34 +119,4 @@ def decide(
         bound=conformal.bound_missed_value(
             outcomes, probability, alpha=options.alpha, delta=options.delta
         ),
-    )
-
-
-def write_policies(
-    warehouse: Warehouse, version: RegisteredVersion, policies: Policies, decided_at: datetime
-) -> None:
-    """Write a version's rows of `ml.thresholds`; the same twice, as once."""
-    keys: dict[str, object] = {
-        "model_name": version.model_name,
-        "model_version": version.model_version,
-    }
-    rows = [
-        {**thresholds.to_dict(each), "is_chosen": each.policy == policies.chosen}
-        for each in policies.thresholds
-    ]
-    bound = policies.bound
-    rows.append(
-        {
-            "policy": BOUND,
-            "is_chosen": False,
-            "threshold": bound.threshold,
-            "share_called": bound.share_called,
-            "why": bound.why,
-        }
-    )
-    run = {**keys, "run_id": version.run_id, "decided_at": decided_at}
-    warehouse.replace_slice(
-        "ml.thresholds",
-        pa.Table.from_pylist([{**run, **row} for row in rows], schema=THRESHOLDS_SCHEMA),
-        where=keys,
     )

@@ -7,9 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from ml import thresholds
 from ml.judge import Decision, Evaluation
 from ml.leaderboard import Standing
+from ml.policies import Policies
 from ml.registry import MODEL_VERSIONS_SCHEMA, RegisteredVersion, write_model_version
+from ml.thresholds import Reached
 from ml.warehouse import Warehouse
 
 EVALUATIONS_SCHEMA = pa.schema(
@@ -31,6 +34,26 @@ EVALUATIONS_SCHEMA = pa.schema(
     }
 )
 
+BOUND = "bound"
+
+_FIGURES = ("threshold", *Reached.__dataclass_fields__)
+THRESHOLDS_SCHEMA = pa.schema(
+    [
+        ("model_name", pa.string()),
+        ("model_version", pa.int32()),
+        ("run_id", pa.string()),
+        ("policy", pa.string()),
+        ("is_chosen", pa.bool_()),
+        *(
+            (f"{figure}{end}", pa.float64())
+            for figure in _FIGURES
+            for end in ("", "_lower", "_upper")
+        ),
+        ("why", pa.string()),
+        ("decided_at", pa.timestamp("us")),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class LabelRate:
@@ -50,14 +73,17 @@ class LabelRate:
 class TruthReport:
     """What the demo company's true probability reaches on the test rows that it covers.
 
-    The model's figures are on the same rows. The truth never reaches a model.
+    The truth never reaches a model.
+
+    Attributes
+    ----------
+    of_truth, of_model
+        Metric to figure, on the same rows; None where it has no value.
     """
 
     observations: int
-    average_precision: float
-    roc_auc: float
-    model_average_precision: float
-    model_roc_auc: float
+    of_truth: Mapping[str, float | None]
+    of_model: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -82,6 +108,7 @@ class TrainingRecord:
     training_set_sha256: str
     calibration_method: str
     standings: tuple[Standing, ...]
+    policies: Policies
     tuned: Mapping[str, Any]
     decision: Decision
     evaluations: tuple[Evaluation, ...]
@@ -94,7 +121,7 @@ class TrainingRecord:
         return {
             name: value.isoformat() if isinstance(value, date) else value
             for name, value in asdict(self).items()
-        }
+        } | {"policies": self.policies.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingRecord":
@@ -106,6 +133,7 @@ class TrainingRecord:
             "decision": Decision(**values["decision"]),
             "evaluations": tuple(Evaluation(**each) for each in values["evaluations"]),
             "standings": tuple(Standing.from_dict(each) for each in values["standings"]),
+            "policies": Policies.from_dict(values["policies"]),
             "label_rates": tuple(LabelRate(**each) for each in values["label_rates"]),
             "truth": None if truth is None else TruthReport(**truth),
             "notes": tuple(values["notes"]),
@@ -149,6 +177,7 @@ def write_record(warehouse: Warehouse, version: RegisteredVersion, record: Train
         ),
         where=keys,
     )
+    write_policies(warehouse, version, record.policies, record.trained_at)
     # Last, so that a version with a row here has all the others.
     write_model_version(
         warehouse,
@@ -160,4 +189,34 @@ def write_record(warehouse: Warehouse, version: RegisteredVersion, record: Train
                 if name in MODEL_VERSIONS_SCHEMA.names
             },
         },
+    )
+
+
+def write_policies(
+    warehouse: Warehouse, version: RegisteredVersion, policies: Policies, decided_at: datetime
+) -> None:
+    """Write a version's rows of `ml.thresholds`; the same twice, as once."""
+    keys: dict[str, object] = {
+        "model_name": version.model_name,
+        "model_version": version.model_version,
+    }
+    rows = [
+        {**thresholds.to_dict(each), "is_chosen": each.policy == policies.chosen}
+        for each in policies.thresholds
+    ]
+    bound = policies.bound
+    rows.append(
+        {
+            "policy": BOUND,
+            "is_chosen": False,
+            "threshold": bound.threshold,
+            "share_called": bound.share_called,
+            "why": bound.why,
+        }
+    )
+    run = {**keys, "run_id": version.run_id, "decided_at": decided_at}
+    warehouse.replace_slice(
+        "ml.thresholds",
+        pa.Table.from_pylist([{**run, **row} for row in rows], schema=THRESHOLDS_SCHEMA),
+        where=keys,
     )

@@ -11,6 +11,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from ml.baselines import BASE_RATE, RECENCY
+from ml.families import LIGHTGBM
+from ml.judge import TEST
 from ml.page import lines, table, title
 from ml.run import RunResult
 from ml.settings import Settings
@@ -21,12 +24,7 @@ _SHOWN_METRICS = {
     "roc_auc": "ROC AUC",
     "lift_at_capacity": "lift at capacity",
 }
-_ESTIMATORS = {
-    "lightgbm": "LightGBM",
-    "logistic_regression": "logistic regression",
-    "recency": "recency alone",
-    "base_rate": "base rate",
-}
+_WORDS = {LIGHTGBM: "LightGBM", RECENCY: "recency alone"}
 
 
 def render(settings: Settings, result: RunResult) -> RenderableType:
@@ -105,21 +103,24 @@ def _judgement(result: RunResult) -> Iterable[RenderableType]:
     found = {
         (each.estimator, each.metric): each
         for each in record.evaluations
-        if each.segment_type == "overall"
+        if each.split == TEST and each.segment_type == "overall"
     }
     rows = []
-    for estimator, words in _ESTIMATORS.items():
+    for estimator in (record.estimator, RECENCY, BASE_RATE):
         cells = [found.get((estimator, metric)) for metric in _SHOWN_METRICS]
         if any(cells):
             rows.append(
-                [words]
+                [_WORDS.get(estimator, estimator.replace("_", " "))]
                 + [
                     _interval(cell.value, cell.lower_bound, cell.upper_bound) if cell else ""
                     for cell in cells
                 ]
             )
     if (truth := record.truth) is not None:
-        rows.append(["the truth itself", f"{truth.average_precision:.3f}", f"{truth.roc_auc:.3f}"])
+        figures = [truth.of_truth[metric] for metric in _SHOWN_METRICS]
+        rows.append(
+            ["the truth itself", *("" if each is None else f"{each:.3f}" for each in figures)]
+        )
     yield Padding(
         Text(
             f"{record.test_rows:,} observations from {record.test_from} to {record.test_to}, none "

@@ -19,6 +19,7 @@ from ml.choosing.past import with_families
 from ml.choosing.tuning import tune
 from ml.clock import utc_now
 from ml.contract import load_contract
+from ml.costs import read_costs
 from ml.door import require_pass
 from ml.errors import DataError
 from ml.estimators import ChurnModel
@@ -26,6 +27,7 @@ from ml.frozen import freeze, sets
 from ml.frozen.sets import FrozenSet
 from ml.judge import judge
 from ml.plan import Plan, make_plan, plan_of
+from ml.policies import decide
 from ml.progress import Progress, silent
 from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
@@ -184,10 +186,11 @@ def _with(settings: Settings, families: str | None, tune_trials: int | None) -> 
 
 
 def _plan(settings: Settings, training_set: str | None) -> Plan:
-    if training_set is None:
-        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-            return make_plan(settings, warehouse)
     Warehouse.require(settings.warehouse_path)
+    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        if training_set is None:
+            return make_plan(settings, warehouse)
+        costs = read_costs(settings, warehouse)
     frozen = sets.named(settings, training_set)
     features_now = load_contract(settings.manifest_path).features_hash
     if frozen.features_hash != features_now:
@@ -196,7 +199,7 @@ def _plan(settings: Settings, training_set: str | None) -> Plan:
             "found others: a model trained on it could score nobody. Go back to the code of then, "
             "or freeze anew: `holdfast freeze`."
         )
-    return plan_of(settings, sets.read_history(settings, frozen))
+    return plan_of(settings, sets.read_history(settings, frozen), costs)
 
 
 def _freeze(settings: Settings, plan: Plan, training_set: str | None, say: Progress) -> FrozenSet:
@@ -278,6 +281,16 @@ def _fit_and_judge(
         split,
         validated.scores[chosen],
     )
+    model.policies = decide(
+        validated.outcomes,
+        model.calibrator.probability(validated.scores[chosen]),
+        data.segments(split.validate)["value_tier"],
+        plan.costs,
+        options=settings.decide,
+        share=options.capacity_share,
+        samples=options.bootstrap_samples,
+        rng=rng,
+    )
     say("Judging on the test dates", 0, 0)
     outcomes = data.outcomes(split.test)
     forecasts = fit.forecasts(model, frame.loc[split.test])
@@ -298,7 +311,9 @@ def _fit_and_judge(
         validated=validated,
         tuned=tuned.get(chosen, {}),
         champion=find_champion(store, options.model_name),
-        truth=compare_with_truth(settings.truth_dir, test_keys, outcomes, forecasts[chosen]),
+        truth=compare_with_truth(
+            settings.truth_dir, test_keys, outcomes, forecasts[chosen], options.capacity_share
+        ),
         training_set_sha256=frozen.sha256,
         trained_at=utc_now(),
     )

@@ -13,7 +13,7 @@ from ml.records import TruthReport
 
 
 def compare_with_truth(
-    truth_dir: Path, test_keys: pa.Table, outcomes: Outcomes, forecast: Forecast
+    truth_dir: Path, test_keys: pa.Table, outcomes: Outcomes, forecast: Forecast, share: float
 ) -> TruthReport | None:
     """Return what the true probability and a forecast reach on the test rows that it covers.
 
@@ -25,6 +25,8 @@ def compare_with_truth(
         `customer_id` and `as_of_date` of the test rows.
     outcomes, forecast
         What happened to those rows and what the model said of them, in the same order.
+    share
+        The share of customers that can be called.
     """
     path = truth_dir / "monthly_churn.parquet"
     if not path.is_file():
@@ -42,13 +44,20 @@ def compare_with_truth(
     truth["as_of_date"] = pd.to_datetime(truth["as_of_date"]).astype(rows["as_of_date"].dtype)
     joined = rows.merge(truth, on=["customer_id", "as_of_date"], validate="1:1").dropna()
     row = joined["row"].to_numpy()
-    target, probability = outcomes.target[row], joined["churn_probability_horizon"].to_numpy()
-    if row.size == 0 or target.min() == target.max():
+    if row.size == 0 or outcomes.target[row].min() == outcomes.target[row].max():
         return None
+    inside = np.zeros(outcomes.target.size, dtype=bool)
+    inside[row] = True
+    probability = np.full(inside.size, np.nan)
+    probability[row] = joined["churn_probability_horizon"].to_numpy()
+    known = Forecast(probability, probability).at(inside)
     return TruthReport(
         observations=int(row.size),
-        average_precision=float(metrics.average_precision(target, probability)),
-        roc_auc=float(metrics.roc_auc(target, probability)),
-        model_average_precision=float(metrics.average_precision(target, forecast.score[row])),
-        model_roc_auc=float(metrics.roc_auc(target, forecast.score[row])),
+        of_truth=_figures(outcomes.at(inside), known, share),
+        of_model=_figures(outcomes.at(inside), forecast.at(inside), share),
     )
+
+
+def _figures(outcomes: Outcomes, forecast: Forecast, share: float) -> dict[str, float | None]:
+    found = metrics.measure(outcomes, forecast, share)
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}

@@ -30,6 +30,8 @@ class Validation:
         What happened to the rows that the folds judge.
     scores
         Family to raw scores of those rows, each by a fit that had not seen it.
+    all_scores
+        Those of the baselines too.
     standings
         Families and baselines, best first.
     evaluations
@@ -38,6 +40,7 @@ class Validation:
 
     outcomes: Outcomes
     scores: Mapping[str, Floats]
+    all_scores: Mapping[str, Floats]
     standings: tuple[Standing, ...]
     evaluations: tuple[Evaluation, ...]
 
@@ -81,17 +84,19 @@ def validate(
     data, rows = material.data, split.validate
     outcomes = data.outcomes(rows)
     scores = fit.validate(pipelines, material, split.folds, options.weighting, progress=progress)
+    all_scores = {**scores, **_baseline_scores(material, split.folds, rows)}
     customers = int(outcomes.customer.max()) + 1
     standings = leaderboard.leaderboard(
         outcomes,
         split.fold,
         [fold.name for fold in split.folds],
-        {**scores, **_baseline_scores(material, split.folds, rows)},
+        all_scores,
         metrics.resample_customers(customers, options.bootstrap_samples, rng),
     )
     return Validation(
         outcomes=outcomes,
         scores=scores,
+        all_scores=all_scores,
         standings=standings,
         evaluations=leaderboard.evaluations(standings, outcomes, name),
     )

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from ml import page
 from ml.choosing.ablation import AblationResult
 from ml.choosing.backtest import BacktestResult
+from ml.lead_time import EARLY_DAYS
 from ml.leaderboard import Standing
 from ml.metrics import Estimate
 
@@ -31,6 +32,21 @@ def of_backtest(result: BacktestResult) -> RenderableType:
         standings(result.standings),
         page.title("Average precision by date"),
         by_date,
+        page.title("How early: first alert to churn, with the team's capacity called every date"),
+        page.table(
+            ["", "churns caught", "days ahead", f"over {EARLY_DAYS} days", "of all in reach"],
+            [
+                [
+                    _spoken(each.estimator),
+                    _percent(each.caught_ratio),
+                    "" if each.median_days is None else f"{each.median_days:.0f}",
+                    _percent(each.early_ratio_of_caught),
+                    _percent(each.early_ratio),
+                ]
+                for each in result.leads
+            ],
+            right=["churns caught", "days ahead", f"over {EARLY_DAYS} days", "of all in reach"],
+        ),
     )
 
 
@@ -94,6 +110,10 @@ def interval(estimate: Estimate, sign: str = "") -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _spoken(name: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from model_fixtures import REPOSITORY, Company, manifest, ml_tables
 
-from ml import policies
+from ml import policies, records
 from ml.costs import read_costs
 from ml.errors import ContractError, DataError, HoldfastError
 from ml.metrics import Outcomes
@@ -84,7 +84,7 @@ def test_the_table_has_a_row_a_policy_and_one_of_the_bound_written_once(company)
     found, _ = decided(company)
     for _ in range(2):
         with Warehouse.open(company.settings.warehouse_path) as warehouse:
-            policies.write_policies(warehouse, version, found, datetime(2026, 1, 1))
+            records.write_policies(warehouse, version, found, datetime(2026, 1, 1))
     rows = company.sql(
         "select policy, is_chosen, threshold, threshold_lower is null from ml.thresholds "
         "order by policy"
