@@ -47,7 +47,7 @@ def pictures(
         "precision_recall.png": _precision_recall(curves),
         "roc.png": _roc(curves),
         "gain.png": _gain(curves, capacity_share),
-        "calibration.png": _calibration(target, forecasts[chosen].probability, chosen),
+        "calibration.png": _calibration(target, forecasts[chosen], chosen),
         "importance.png": _importance(importance),
     }
 
@@ -77,16 +77,28 @@ def _gain(curves: Mapping[str, Cumulated], capacity_share: float) -> Figure:
     return _finished(figure, axes)
 
 
-def _calibration(target: Floats, probability: Floats, name: str) -> Figure:
+def _calibration(target: Floats, forecast: Forecast, name: str) -> Figure:
     figure, axes = _figure("Calibration", "predicted probability", "churn rate")
+    highest = 0.0
+    for probability, label in (
+        (forecast.uncalibrated, f"{name}, before calibration"),
+        (forecast.probability, name),
+    ):
+        if probability is not None:
+            said, happened = _binned(target, probability)
+            axes.plot(said, happened, marker="o", label=label)
+            highest = max(highest, float(said.max()), float(happened.max()))
+    highest = max(highest, 1e-6) * 1.05
+    axes.plot([0, highest], [0, highest], color="grey", linestyle=":", label="perfect")
+    return _finished(figure, axes)
+
+
+def _binned(target: Floats, probability: Floats) -> tuple[Floats, Floats]:
+    """Return the mean probability and the churn rate of each bin."""
     order, starts = calibration_bins(probability, CALIBRATION_BINS)
     sizes = np.diff(np.append(starts, order.size))
-    forecast = np.add.reduceat(probability[order], starts) / sizes
-    happened = np.add.reduceat(target[order], starts) / sizes
-    highest = float(max(forecast.max(), happened.max(), 1e-6)) * 1.05
-    axes.plot([0, highest], [0, highest], color="grey", linestyle=":", label="perfect")
-    axes.plot(forecast, happened, marker="o", label=name)
-    return _finished(figure, axes)
+    said = np.add.reduceat(probability[order], starts) / sizes
+    return said, np.add.reduceat(target[order], starts) / sizes
 
 
 def _importance(importance: Importance) -> Figure:
