@@ -52,8 +52,9 @@ class Material:
 
     def fitted(self, pipeline: Pipeline, rows: Mask, weighting: Weighting) -> Pipeline:
         """Return a pipeline fitted on some rows, each counted by what it is worth."""
-        weight = weighting.weights(self.data.weight[rows], self.data.monthly_revenue[rows])
-        return fit_pipeline(pipeline, self.frame.loc[rows], self.data.is_churn[rows], weight)
+        data, target = self.data, self.data.is_churn[rows]
+        weight = weighting.weights(data.weight[rows], data.monthly_revenue[rows], target)
+        return fit_pipeline(pipeline, self.frame.loc[rows], target, weight)
 
 
 def build(family: str, options: TrainSettings, types: Mapping[str, str], seed: int) -> Pipeline:

@@ -51,6 +51,7 @@ class TrainSettings:
     calibration_method: Literal["isotonic", "sigmoid", "none", "auto"]
     sample_weight: Literal["tier", "revenue"]
     sample_weight_power: float
+    class_balance: float
     tune_trials: int
     tune_seconds: int
     lightgbm: Mapping[str, Any]
@@ -72,12 +73,13 @@ class TrainSettings:
         _at_least("train.bootstrap_samples", self.bootstrap_samples, 1)
         _is_share("train.calibration_share", self.calibration_share)
         _is_power("train.sample_weight_power", self.sample_weight_power)
+        _is_power("train.class_balance", self.class_balance)
         _is_share("train.capacity_share", self.capacity_share)
 
     @property
     def weighting(self) -> Weighting:
         """How much each training row counts."""
-        return Weighting(self.sample_weight, self.sample_weight_power)
+        return Weighting(self.sample_weight, self.sample_weight_power, self.class_balance)
 
     def options(self, family: str) -> Mapping[str, Any]:
         """Return a family's own section, handed to its library."""

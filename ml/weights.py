@@ -22,12 +22,19 @@ class Weighting:
         so that a customer who pays nothing counts a little.
     power
         1: in full; 0: every row once.
+    class_balance
+        Churned rows count more by the ratio of retained to churned ones to this power: 1 gives
+        both classes the same weight in all, 0 none more than the other. Scores rise with it, so
+        it wants calibration.
     """
 
     by: By = "tier"
     power: float = 1.0
+    class_balance: float = 0.0
 
-    def weights(self, tier_weight: Floats, monthly_revenue: Floats) -> Floats:
+    def weights(self, tier_weight: Floats, monthly_revenue: Floats, is_churn: Floats) -> Floats:
         """Return a weight for every row, `(n_observations,)`, above 0."""
         worth = tier_weight if self.by == "tier" else 1 + monthly_revenue
-        return np.asarray(worth**self.power)
+        churned = float(is_churn.sum())
+        ratio = (is_churn.size - churned) / churned if churned else 1.0
+        return np.asarray(worth**self.power * np.where(is_churn > 0, ratio**self.class_balance, 1))

@@ -51,7 +51,8 @@ class Recipe:
         """Return the fitted pipeline."""
         rng = np.random.default_rng(self.seed)
         pipeline = families.build(LIGHTGBM, self.types, self.params, rng)
-        weight = self.weighting.weights(rows.weight, rows.outcomes.monthly_revenue)
+        outcomes = rows.outcomes
+        weight = self.weighting.weights(rows.weight, outcomes.monthly_revenue, outcomes.target)
         return fit_pipeline(pipeline, rows.frame, rows.outcomes.target, weight)
 
 

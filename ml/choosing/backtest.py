@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from ml import fit
 from ml.choosing import past, picture
 from ml.clock import utc_now
+from ml.conformal import BoundCheck, resampling_check
 from ml.judge import BACKTEST, OVERALL, Evaluation
 from ml.lead_time import lead_times
 from ml.leaderboard import Standing
@@ -18,6 +20,9 @@ from ml.settings import Settings
 from ml.validation import validate
 
 Floats = NDArray[np.float64]
+
+# A chance of a tenth is then seen to within two hundredths.
+BOUND_SPLITS = 200
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,13 @@ class Lead:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """The families and baselines over past dates, each judged by what was known on it."""
+    """The families and baselines over past dates, each judged by what was known on it.
+
+    Attributes
+    ----------
+    bound
+        How the bound of `decide.alpha` on the missed churn value held when customers were split.
+    """
 
     run_id: str
     dates: tuple[str, ...]
@@ -57,6 +68,7 @@ class BacktestResult:
     churned: int
     standings: tuple[Standing, ...]
     leads: tuple[Lead, ...]
+    bound: BoundCheck
     evaluations: tuple[Evaluation, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,6 +121,15 @@ def backtest(
         _lead(rows, name, score, options.capacity_share)
         for name, score in judged.all_scores.items()
     )
+    # The bound looks at nothing but the order, so that the score's own odds will do.
+    bound = resampling_check(
+        judged.outcomes,
+        expit(judged.scores[judged.chosen]),
+        alpha=settings.decide.alpha,
+        delta=settings.decide.delta,
+        splits=BOUND_SPLITS,
+        rng=np.random.default_rng(settings.seed),
+    )
     names = tuple(fold.name for fold in rows.split.folds)
     run_id = past.record(
         settings,
@@ -131,6 +152,7 @@ def backtest(
         churned=int(judged.outcomes.target.sum()),
         standings=judged.standings,
         leads=leads,
+        bound=bound,
         evaluations=judged.evaluations,
     )
 

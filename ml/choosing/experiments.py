@@ -11,7 +11,7 @@ from ml.training_set import SEGMENTS
 from ml.weights import By, Weighting
 
 _LISTS = ("tiers", "families", "features", "without_families", "without_features")
-_KEYS = (*_LISTS, "model_by", "sample_weight", "sample_weight_power")
+_KEYS = (*_LISTS, "model_by", "sample_weight", "sample_weight_power", "class_balance")
 
 ALL = "all"
 
@@ -43,8 +43,8 @@ def experiment_of(
     Parameters
     ----------
     values
-        What `features_of` reads, and any of `model_by` (a segment), `sample_weight` and
-        `sample_weight_power` (as in `train`).
+        What `features_of` reads, and any of `model_by` (a segment), `sample_weight`,
+        `sample_weight_power` and `class_balance` (as in `train`).
 
     Raises
     ------
@@ -60,12 +60,21 @@ def experiment_of(
             f"The experiment '{name}' wants a model for each {model_by!r}; there are segments by "
             f"{', '.join(SEGMENTS)}."
         )
-    if by not in get_args(By) or not isinstance(power, int | float) or not 0 <= power <= 1:
+    if by not in get_args(By) or not _is_power(power):
         raise UsageError(
             f"The experiment '{name}' wants rows to count by {by!r} to the power {power!r}; "
             f"expected {' or '.join(get_args(By))}, and a power from 0 to 1."
         )
-    return Experiment(types, Weighting(by, float(power)), model_by)
+    balance = values.get("class_balance", options.class_balance)
+    if not _is_power(balance):
+        raise UsageError(
+            f"The experiment '{name}' wants a class_balance of {balance!r}; expected 0 to 1."
+        )
+    return Experiment(types, Weighting(by, float(power), float(balance)), model_by)
+
+
+def _is_power(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def features_of(

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from ml import page
 from ml.choosing.ablation import AblationResult
 from ml.choosing.backtest import BacktestResult
+from ml.conformal import BoundCheck
 from ml.lead_time import EARLY_DAYS
 from ml.leaderboard import Standing
 from ml.metrics import Estimate
@@ -47,6 +48,7 @@ def of_backtest(result: BacktestResult) -> RenderableType:
             ],
             right=["churns caught", "days ahead", f"over {EARLY_DAYS} days", "of all in reach"],
         ),
+        *page.lines(["", _bound(result.bound)]),
     )
 
 
@@ -110,6 +112,16 @@ def interval(estimate: Estimate, sign: str = "") -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _bound(check: BoundCheck) -> str:
+    if not check.bounded:
+        return "Too few churned for a bound on the missed churn value."
+    return (
+        f"The bound on the missed churn value, set on one half of the customers, was broken on the "
+        f"other in {check.exceeded} of {check.splits} splits; {check.bounded} had enough churners "
+        f"for a bound, which then missed {check.missed_share or 0:.1%} in the mean."
+    )
 
 
 def _percent(value: float | None) -> str:

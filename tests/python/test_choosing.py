@@ -93,6 +93,11 @@ def test_every_date_is_judged_by_what_was_known_on_it(company):
         "recency",
         "base_rate",
     }
+    for lead in result.leads:
+        assert 0 < lead.caught_ratio < 1
+        assert 0 <= lead.early_ratio <= lead.early_ratio_of_caught <= 1
+    assert result.bound.splits == 200
+    assert result.bound.exceeded_share <= company.settings.decide.delta
     assert company.sql(
         "select count(*), any_value(model_version), any_value(run_id) from ml.evaluations "
         "where split = 'backtest' and metric = 'mean_average_precision'"
@@ -203,6 +208,7 @@ def test_an_experiment_that_asks_for_what_is_not_there_is_an_error(company, expe
         ({"sample_weight": "mood"}, "count by 'mood'"),
         ({"sample_weight_power": 2}, "to the power 2; expected tier or revenue"),
         ({"sample_weight_power": "much"}, "to the power 'much'"),
+        ({"class_balance": -1}, "a class_balance of -1; expected 0 to 1"),
     ],
 )
 def test_an_experiment_that_cannot_be_done_is_an_error(company, experiment, said):
@@ -228,11 +234,13 @@ def test_a_model_for_each_segment_learns_from_that_segment_alone(company):
     assert result.trials[1].loss.value != 0
 
 
-def test_weights_by_revenue_and_by_tier():
-    tier, revenue = np.array([1.0, 9.0]), np.array([0.0, 99.0])
-    assert Weighting("tier", 0.5).weights(tier, revenue).tolist() == [1, 3]
-    assert Weighting("revenue", 0.5).weights(tier, revenue).tolist() == [1, 10]
-    assert Weighting("revenue", 0).weights(tier, revenue).tolist() == [1, 1]
+def test_weights_by_revenue_tier_and_class():
+    tier, revenue, churned = np.array([1.0, 9, 9]), np.array([0.0, 99, 99]), np.array([0.0, 0, 1])
+    assert Weighting("tier", 0.5).weights(tier, revenue, churned).tolist() == [1, 3, 3]
+    assert Weighting("revenue", 0.5).weights(tier, revenue, churned).tolist() == [1, 10, 10]
+    assert Weighting("revenue", 0).weights(tier, revenue, churned).tolist() == [1, 1, 1]
+    balanced = Weighting("tier", 0, class_balance=1).weights(tier, revenue, churned)
+    assert balanced[churned > 0].sum() == balanced[churned == 0].sum()
 
 
 def test_an_unknown_experiment_is_an_error(company):
