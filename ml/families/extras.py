@@ -47,7 +47,10 @@ class XGBoostTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def contributions(self, encoded: Floats) -> Floats:
         """Return exact TreeSHAP values, base last."""
         rows = require("xgboost").DMatrix(encoded)
-        return np.asarray(self.booster_.predict(rows, pred_contribs=True), dtype=np.float64)
+        parts = np.asarray(self.booster_.predict(rows, pred_contribs=True), dtype=np.float64)
+        # XGBoost adds in single precision; what rounding leaves goes to the base.
+        parts[:, -1] += self.decision_function(encoded) - parts.sum(axis=1)
+        return parts
 
     def importance(self) -> Floats:
         """Return each column's total gain, summing to 1."""
