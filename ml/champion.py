@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ml.errors import HoldfastError
+from ml.errors import DataError, HoldfastError
 from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 
@@ -20,7 +20,26 @@ def find_champion(store: Registry, model_name: str) -> Champion | None:
     version = store.champion(model_name)
     if version is None:
         return None
-    return Champion(version, TrainingRecord.from_dict(store.load_record(version)))
+    return Champion(version, read_record(store, version))
+
+
+def read_record(store: Registry, version: RegisteredVersion) -> TrainingRecord:
+    """Return what was recorded when a version was trained.
+
+    Raises
+    ------
+    DataError
+        If other code wrote it, in another form.
+    """
+    values = store.load_record(version)
+    try:
+        return TrainingRecord.from_dict(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"Expected the record of version {version.model_version} in the form that this code "
+            f"writes, found another ({type(error).__name__}: {error}): an earlier Holdfast trained "
+            "it. Train again: `holdfast train`."
+        ) from error
 
 
 def require_champion(store: Registry, model_name: str) -> Champion:

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from ml.errors import HoldfastError, UsageError
+from ml.errors import DataError, HoldfastError, UsageError
 from ml.estimators import ChurnModel
 from ml.warehouse import Warehouse
 
@@ -243,13 +243,21 @@ class Registry:
 
         Raises
         ------
+        DataError
+            If code that is not there any more wrote it.
         HoldfastError
             If its files are gone or were written by something else.
         """
-        with _readable_errors(self._uri):
-            model = self._fluent().sklearn.load_model(
-                f"models:/{version.model_name}/{version.model_version}"
-            )
+        try:
+            with _readable_errors(self._uri):
+                model = self._fluent().sklearn.load_model(
+                    f"models:/{version.model_name}/{version.model_version}"
+                )
+        except (AttributeError, ImportError) as error:
+            raise DataError(
+                f"Version {version.model_version} of '{version.model_name}' was stored by other "
+                f"code and cannot be read ({error}). Train again: `holdfast train`."
+            ) from error
         if not isinstance(model, ChurnModel):
             raise HoldfastError(
                 f"Expected version {version.model_version} of '{version.model_name}' to be a "

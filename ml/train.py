@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
+from ml.champion import read_record
 from ml.choosing.past import with_families
 from ml.choosing.tuning import tune
 from ml.clock import utc_now
@@ -126,7 +127,7 @@ def train(
     model_name = settings.train.model_name
     known = store.trained_with(model_name, plan.training_key)
     if known is not None:
-        record = TrainingRecord.from_dict(store.load_record(known))
+        record = read_record(store, known)
         if (frozen := sets.find(settings, record.training_set_id)) is not None:
             freeze.register(settings, frozen)
         return _settled(settings, store, known, record, say, is_new=False)

@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 
+from ml.champion import read_record
 from ml.contract import load_contract, type_differences
 from ml.errors import DataError
 from ml.estimators import ChurnModel
@@ -36,12 +37,16 @@ class Contender:
 
     @classmethod
     def load(cls, store: Registry, version: RegisteredVersion) -> "Contender":
-        """Load a version from the registry."""
-        return cls(
-            version,
-            store.load_model(version),
-            TrainingRecord.from_dict(store.load_record(version)),
-        )
+        """Load a version from the registry.
+
+        Raises
+        ------
+        DataError
+            If other code stored it, in a form that this code cannot read.
+        HoldfastError
+            If the registry or its files are gone.
+        """
+        return cls(version, store.load_model(version), read_record(store, version))
 
 
 def judge_for(
@@ -152,7 +157,10 @@ def _against_champion(
         return gates.no_rival("there is no champion")
     if serves == own.version:
         return gates.no_rival("it is the champion")
-    champion = Contender.load(store, serves)
+    try:
+        champion = Contender.load(store, serves)
+    except DataError as error:
+        return gates.no_rival(f"the champion can score nobody. {error}")
     if differences:
         return gates.unmeasured(
             gates.NOT_WORSE, "nothing can be measured without the features of the model"

@@ -85,7 +85,7 @@ def read_rows(warehouse: Warehouse, models: Sequence[ChurnModel], *, since: date
     ContractError
         Where the warehouse lacks a feature or has it with another type.
     DataError
-        Where there is no such row, or gold is rebuilt meanwhile.
+        Where there is no such row.
     """
     types = {name: kind for model in models for name, kind in model.types.items()}
     for model in models:
