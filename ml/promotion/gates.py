@@ -56,7 +56,7 @@ def failed(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 def in_words(gates: Sequence[Gate]) -> str:
     """Return what refused a version, with the figures."""
-    return "; ".join(f"{gate.gate} refuses ({gate.evidence})" for gate in gates)
+    return "refused by " + "; ".join(f"{gate.gate} ({gate.evidence})" for gate in gates)
 
 
 def unmeasured(gate: str, reason: str) -> Gate:

@@ -615,7 +615,7 @@ def test_noise_is_registered_but_not_published(tmp_path):
     result = training.train(company.settings)
     assert not result.is_champion
     assert result.verdict.startswith("The model is not promoted: ")
-    assert "beats_recency refuses" in result.verdict
+    assert "beats_recency (average precision" in result.verdict
     assert company.sql("select count(*) from ml.model_versions") == [(1,)]
     assert company.sql("select alias from ml.alias_history") == [("candidate",)]
     assert not scoring.has_champion(company.settings)
