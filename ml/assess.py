@@ -5,12 +5,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from ml import matrix, metrics
-from ml.baselines import BASE_RATE, RECENCY
-from ml.champion import Champion
+from ml import matrix
 from ml.estimators import ChurnModel
-from ml.judge import Decision, Judgement, decide
-from ml.metrics import AVERAGE_PRECISION, Estimate
+from ml.judge import Judgement
 from ml.plan import Plan
 from ml.policies import Policies
 from ml.records import LabelRate, TrainingRecord, TruthReport
@@ -26,12 +23,11 @@ def make_record(
     *,
     validated: Validation,
     tuned: Mapping[str, object],
-    champion: Champion | None,
     truth: TruthReport | None,
     training_set_sha256: str,
     trained_at: datetime,
 ) -> TrainingRecord:
-    """Return the record of a training, with the decision on which version serves.
+    """Return the record of a training.
 
     Parameters
     ----------
@@ -43,8 +39,6 @@ def make_record(
         What the families could do on the folds.
     tuned
         The settings that tuning found for the chosen family; none where it was not tuned.
-    champion
-        The version that serves until now.
     training_set_sha256
         Of the frozen file it was trained on.
     """
@@ -71,7 +65,6 @@ def make_record(
         standings=validated.standings,
         policies=_decided(model),
         tuned=dict(tuned),
-        decision=_decision(plan, judged, model.family, champion),
         evaluations=(*judged.evaluations, *validated.evaluations),
         label_rates=_label_rates(data),
         truth=truth,
@@ -83,35 +76,6 @@ def _decided(model: ChurnModel) -> Policies:
     if model.policies is None:
         raise ValueError("a model is decided on before it is recorded")
     return model.policies
-
-
-def _decision(plan: Plan, judged: Judgement, family: str, champion: Champion | None) -> Decision:
-    baseline = RECENCY if RECENCY in judged.precision_samples else BASE_RATE
-    own = judged.overall(family, AVERAGE_PRECISION)
-    other = judged.overall(baseline, AVERAGE_PRECISION)
-    if own.value is None or other.value is None:
-        difference = Estimate(None)
-    else:
-        difference = metrics.estimate(
-            own.value - other.value,
-            judged.precision_samples[family] - judged.precision_samples[baseline],
-        )
-    precision, is_other = None, True
-    if champion is not None:
-        served = champion.record
-        precision = Judgement(served.evaluations).overall(served.estimator, AVERAGE_PRECISION)
-        is_other = (served.gold_fingerprint, served.features_hash) != (
-            plan.gold_fingerprint,
-            plan.contract.features_hash,
-        )
-    return decide(
-        own,
-        difference,
-        baseline=baseline,
-        champion=None if champion is None else champion.version.model_version,
-        champion_precision=precision,
-        is_other_training=is_other,
-    )
 
 
 def _label_rates(data: LabelledRows) -> tuple[LabelRate, ...]:

@@ -1,15 +1,10 @@
-"""Which version serves: find it, settle it after a training, and say it in words."""
+"""Which version serves, and what was recorded when it was trained."""
 
 from dataclasses import dataclass
 
-from ml import registry
-from ml.clock import utc_now
-from ml.errors import HoldfastError
-from ml.judge import Decision
-from ml.records import TrainingRecord, is_written, write_record
-from ml.registry import CHAMPION, RegisteredVersion, Registry
-from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.errors import DataError, HoldfastError
+from ml.records import TrainingRecord
+from ml.registry import RegisteredVersion, Registry
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,26 @@ def find_champion(store: Registry, model_name: str) -> Champion | None:
     version = store.champion(model_name)
     if version is None:
         return None
-    return Champion(version, TrainingRecord.from_dict(store.load_record(version)))
+    return Champion(version, read_record(store, version))
+
+
+def read_record(store: Registry, version: RegisteredVersion) -> TrainingRecord:
+    """Return what was recorded when a version was trained.
+
+    Raises
+    ------
+    DataError
+        If other code wrote it, in another form.
+    """
+    values = store.load_record(version)
+    try:
+        return TrainingRecord.from_dict(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"Expected the record of version {version.model_version} in the form that this code "
+            f"writes, found another ({type(error).__name__}: {error}): an earlier Holdfast trained "
+            "it. Train again: `holdfast train`."
+        ) from error
 
 
 def require_champion(store: Registry, model_name: str) -> Champion:
@@ -40,71 +54,7 @@ def require_champion(store: Registry, model_name: str) -> Champion:
     if champion is None:
         raise HoldfastError(
             f"Expected a champion of the model '{model_name}', found none: either nothing was "
-            "trained yet, or no model has beaten recency alone. Run `holdfast train` and read "
-            "its verdict."
+            "trained yet, or no model has passed the gates. Run `holdfast train` and read its "
+            "verdict, or `holdfast promote --dry-run`."
         )
     return champion
-
-
-def settle(
-    settings: Settings, store: Registry, version: RegisteredVersion, record: TrainingRecord
-) -> None:
-    """Let a registered version take effect: the rows that tell of it, then the alias.
-
-    Doing it again changes nothing, so a run cut off between two steps is mended by the next.
-    """
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-        if is_settled(warehouse, version, record):
-            return
-    decision = record.decision
-    with Warehouse.open(settings.warehouse_path) as warehouse:
-        write_record(warehouse, version, record)
-        if not decision.promotes or _has_served(warehouse, version, record):
-            return
-        serves = store.champion(version.model_name)
-        if (None if serves is None else serves.model_version) == decision.from_version:
-            store.set_alias(version.model_name, CHAMPION, version.model_version)
-        elif serves != version:
-            # Someone has promoted another version since: theirs is the last word.
-            return
-        registry.append_alias_change(
-            warehouse,
-            {
-                "model_name": version.model_name,
-                "alias": CHAMPION,
-                "from_version": decision.from_version,
-                "to_version": version.model_version,
-                "changed_at": utc_now(),
-                "changed_by": "holdfast train",
-                "why": decision.why,
-                "evidence": decision.evidence,
-            },
-        )
-
-
-def is_settled(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> bool:
-    """Return whether `settle` would change nothing."""
-    if not is_written(warehouse, version):
-        return False
-    return not record.decision.promotes or _has_served(warehouse, version, record)
-
-
-def verdict(decision: Decision, *, is_champion: bool) -> str:
-    """Return what became of a version in one plain sentence."""
-    if is_champion:
-        return f"The model serves as champion: {decision.why}."
-    if not decision.is_publishable:
-        return f"The model is not published: {decision.why} ({decision.evidence})."
-    if decision.promotes:
-        return "The model served as champion; another version has taken its place since."
-    return f"The champion stays: {decision.why} ({decision.evidence})."
-
-
-def _has_served(warehouse: Warehouse, version: RegisteredVersion, record: TrainingRecord) -> bool:
-    return registry.has_alias_change(
-        warehouse,
-        version.model_name,
-        CHAMPION,
-        version.model_version,
-        since=record.trained_at,
-    )

@@ -14,6 +14,7 @@ from ml.audit.command import app as audit_app
 from ml.choosing.command import Families, ablate, backtest
 from ml.frozen.command import freeze
 from ml.progress import Steps, by_share
+from ml.promotion import command as promotion
 from ml.settings import Settings
 from ml.terminal import HERE, AsJson, ProjectDir, Target, Vars, execute, pairs_of
 
@@ -142,6 +143,7 @@ def train(
 app.command()(backtest)
 app.command()(ablate)
 app.command()(freeze)
+promotion.add_to(app)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Judge estimators side by side on the test rows, and decide which version serves."""
+"""Judge estimators side by side on the test rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import metrics
-from ml.baselines import RECENCY
 from ml.metrics import AVERAGE_PRECISION, METRICS, Estimate, Forecast, Outcomes
 
 Floats = NDArray[np.float64]
@@ -38,17 +37,6 @@ class Evaluation:
     observations: int
     churned: int
     split: str = TEST
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a new version serves, why, and on what evidence."""
-
-    is_publishable: bool
-    promotes: bool
-    from_version: int | None
-    why: str
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -130,52 +118,6 @@ def judge(
     return Judgement(tuple(evaluations), precision)
 
 
-def decide(
-    challenger: Estimate,
-    difference: Estimate,
-    *,
-    baseline: str,
-    champion: int | None,
-    champion_precision: Estimate | None,
-    is_other_training: bool,
-) -> Decision:
-    """Decide whether a new version is publishable and serves; the rule is in `train`.
-
-    Parameters
-    ----------
-    challenger
-        Average precision of the new version on its test rows.
-    difference
-        Its distance from the baseline, with the interval of the paired difference.
-    baseline
-        The baseline's name, for the words.
-    champion, champion_precision
-        The version that serves and its recorded average precision; None if there is none.
-    is_other_training
-        Whether the new version was trained on other gold rows or features.
-    """
-    evidence = (
-        f"average precision {_written(challenger)}; difference from {baseline} "
-        f"{_written(difference)}"
-    )
-    beats = difference.lower is not None and difference.lower > 0
-
-    def decision(promotes: bool, why: str) -> Decision:
-        return Decision(beats, promotes, champion, why, evidence)
-
-    if not beats:
-        return decision(False, f"the model does not beat {_spoken(baseline)}")
-    if champion is None or champion_precision is None:
-        return decision(True, f"the first model that beats {_spoken(baseline)}")
-    evidence += f"; champion's average precision {_written(champion_precision)}"
-    if not is_other_training:
-        return decision(False, "trained on the same rows and features as the champion")
-    floor = champion_precision.lower
-    if floor is not None and (challenger.value is None or challenger.value < floor):
-        return decision(False, "worse than the champion beyond the champion's interval")
-    return decision(True, "trained on other rows or features and not worse than the champion")
-
-
 @dataclass(frozen=True)
 class _Measured:
     estimates: Mapping[str, Estimate]
@@ -190,15 +132,3 @@ def _measured(outcomes: Outcomes, forecast: Forecast, share: float, weights: Flo
     values = metrics.measure(outcomes, forecast, share)
     samples = metrics.measure_samples(outcomes, forecast, share, weights)
     return _Measured(metrics.estimates(values, samples), samples)
-
-
-def _written(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return "unknown"
-    if estimate.lower is None or estimate.upper is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.lower:.3f}, {estimate.upper:.3f}]"
-
-
-def _spoken(baseline: str) -> str:
-    return "recency alone" if baseline == RECENCY else "the base rate"

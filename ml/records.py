@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml import thresholds
-from ml.judge import Decision, Evaluation
+from ml.judge import Evaluation
 from ml.leaderboard import Standing
 from ml.policies import Policies
 from ml.registry import MODEL_VERSIONS_SCHEMA, RegisteredVersion, write_model_version
@@ -110,7 +110,6 @@ class TrainingRecord:
     standings: tuple[Standing, ...]
     policies: Policies
     tuned: Mapping[str, Any]
-    decision: Decision
     evaluations: tuple[Evaluation, ...]
     label_rates: tuple[LabelRate, ...]
     truth: TruthReport | None
@@ -125,12 +124,13 @@ class TrainingRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingRecord":
-        """Return the record that `to_dict` wrote."""
+        """Return the record that `to_dict` wrote, of an earlier version too."""
+        # Trainings once recorded a decision; the gates' results stand in the warehouse now.
+        values = {name: value for name, value in values.items() if name != "decision"}
         times = {name: datetime.fromisoformat(values[name]) for name in _RECORD_TIMES}
         days = {name: date.fromisoformat(values[name]) for name in _RECORD_DAYS}
         truth = values["truth"]
         parts = {
-            "decision": Decision(**values["decision"]),
             "evaluations": tuple(Evaluation(**each) for each in values["evaluations"]),
             "standings": tuple(Standing.from_dict(each) for each in values["standings"]),
             "policies": Policies.from_dict(values["policies"]),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from typing import Any
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from ml.errors import HoldfastError, UsageError
+from ml.errors import DataError, HoldfastError, UsageError
 from ml.estimators import ChurnModel
 from ml.warehouse import Warehouse
 
+CANDIDATE = "candidate"
+STAGING = "staging"
 CHAMPION = "champion"
 TRAINING_KEY = "training_key"
 RECORD_FILE = "record.json"
@@ -107,6 +109,30 @@ class Registry:
                 return None
             found = self._client.get_registered_model(model_name).aliases.get(alias)
             return None if found is None else self._version(model_name, int(found))
+
+    def version(self, model_name: str, number: int) -> RegisteredVersion | None:
+        """Return a version by its number, or None."""
+        with _readable_errors(self._uri):
+            numbers = self._numbers(model_name)
+            return self._version(model_name, number) if number in numbers else None
+
+    def aliases_of(self, version: RegisteredVersion) -> tuple[str, ...]:
+        """Return the aliases that name a version, in the order of the alphabet."""
+        with _readable_errors(self._uri):
+            found = self._client.get_model_version(version.model_name, str(version.model_version))
+            return tuple(sorted(found.aliases))
+
+    def registered_at(self, version: RegisteredVersion) -> datetime:
+        """Return when a version was registered: the moment in UTC, without a zone."""
+        with _readable_errors(self._uri):
+            found = self._client.get_model_version(version.model_name, str(version.model_version))
+            moment = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+            return moment.replace(tzinfo=None)
+
+    def numbers(self, model_name: str) -> tuple[int, ...]:
+        """Return the numbers of a model's versions, rising; none where there is no model."""
+        with _readable_errors(self._uri):
+            return self._numbers(model_name)
 
     def trained_with(self, model_name: str, training_key: str) -> RegisteredVersion | None:
         """Return the newest version trained with this key, or None."""
@@ -217,13 +243,21 @@ class Registry:
 
         Raises
         ------
+        DataError
+            If code that is not there any more wrote it.
         HoldfastError
             If its files are gone or were written by something else.
         """
-        with _readable_errors(self._uri):
-            model = self._fluent().sklearn.load_model(
-                f"models:/{version.model_name}/{version.model_version}"
-            )
+        try:
+            with _readable_errors(self._uri):
+                model = self._fluent().sklearn.load_model(
+                    f"models:/{version.model_name}/{version.model_version}"
+                )
+        except (AttributeError, ImportError) as error:
+            raise DataError(
+                f"Version {version.model_version} of '{version.model_name}' was stored by other "
+                f"code and cannot be read ({error}). Train again: `holdfast train`."
+            ) from error
         if not isinstance(model, ChurnModel):
             raise HoldfastError(
                 f"Expected version {version.model_version} of '{version.model_name}' to be a "
@@ -254,6 +288,12 @@ class Registry:
             )
         return bool(self._client.search_registered_models(f"name = '{model_name}'"))
 
+    def _numbers(self, model_name: str) -> tuple[int, ...]:
+        if not self._has_model(model_name):
+            return ()
+        found = self._client.search_model_versions(f"name = '{model_name}'")
+        return tuple(sorted(int(each.version) for each in found))
+
     def _version(self, model_name: str, number: int) -> RegisteredVersion:
         found = self._client.get_model_version(model_name, str(number))
         return RegisteredVersion(model_name, number, str(found.run_id))
@@ -266,32 +306,6 @@ def write_model_version(warehouse: Warehouse, row: Mapping[str, object]) -> None
         pa.Table.from_pylist([dict(row)], schema=MODEL_VERSIONS_SCHEMA),
         where={"model_name": row["model_name"], "model_version": row["model_version"]},
     )
-
-
-def append_alias_change(warehouse: Warehouse, row: Mapping[str, object]) -> None:
-    """Append one row to `ml.alias_history`."""
-    warehouse.append(
-        "ml.alias_history", pa.Table.from_pylist([dict(row)], schema=ALIAS_HISTORY_SCHEMA)
-    )
-
-
-def has_alias_change(
-    warehouse: Warehouse, model_name: str, alias: str, to_version: int, *, since: datetime
-) -> bool:
-    """Return whether `ml.alias_history` tells that the alias came to this version.
-
-    Parameters
-    ----------
-    since
-        When the version was trained: a change before that was to another version of this number,
-        in a registry that was removed.
-    """
-    found = warehouse.query(
-        "select 1 from ml.alias_history "
-        "where model_name = ? and alias = ? and to_version = ? and changed_at >= ? limit 1",
-        [model_name, alias, to_version, since],
-    )
-    return bool(found.num_rows)
 
 
 @cache

@@ -128,6 +128,26 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True)
+class PromoteSettings:
+    """What a version must show before it serves; `ml.promotion.gates` says how each is measured."""
+
+    automatic: bool
+    min_churners: int
+    min_gain: float
+    min_lift: float
+    max_calibration_error: float
+    min_certified_dates: int
+
+    def __post_init__(self) -> None:
+        """Refuse gates that everything passes or nothing could be measured by."""
+        _at_least("promote.min_churners", self.min_churners, 1)
+        _at_least("promote.min_gain", self.min_gain, 0)
+        _at_least("promote.min_lift", self.min_lift, 1)
+        _is_share("promote.max_calibration_error", self.max_calibration_error)
+        _at_least("promote.min_certified_dates", self.min_certified_dates, 1)
+
+
+@dataclass(frozen=True)
 class SummarySettings:
     """What the summary of a run shows."""
 
@@ -173,6 +193,7 @@ class Settings:
     train: TrainSettings
     decide: DecideSettings
     score: ScoreSettings
+    promote: PromoteSettings
     summary: SummarySettings
     experiments: Mapping[str, Mapping[str, Any]]
 
@@ -266,6 +287,7 @@ def load_settings(
         train=_section(TrainSettings, "train", values["train"]),
         decide=_section(DecideSettings, "decide", values["decide"]),
         score=_section(ScoreSettings, "score", values["score"]),
+        promote=_section(PromoteSettings, "promote", values["promote"]),
         summary=_section(SummarySettings, "summary", values["summary"]),
         experiments=_experiments(values["experiments"]),
     )
@@ -376,7 +398,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     raise HoldfastError(f"The setting {name} must be {kind.__name__}, but is {value!r}.")
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def _at_least(name: str, value: float, least: float) -> None:
     if value < least:
         raise HoldfastError(f"The setting {name} must be at least {least}, but is {value}.")
 

@@ -1,7 +1,7 @@
 """Train, judge and register a model: read, call, write.
 
 Each step lies elsewhere: what may be trained on in `plan`, fitting in `fit`, the verdict in `judge`
-and `assess`, which version serves in `champion`. This module calls them in order.
+and `assess`, which version serves in `promotion`. This module calls them in order.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
-from ml.champion import find_champion, is_settled, settle, verdict
+from ml.champion import read_record
 from ml.choosing.past import with_families
 from ml.choosing.tuning import tune
 from ml.clock import utc_now
@@ -29,6 +29,8 @@ from ml.judge import judge
 from ml.plan import Plan, make_plan, plan_of
 from ml.policies import decide
 from ml.progress import Progress, silent
+from ml.promotion.gates import Gate
+from ml.promotion.settle import is_settled, settle
 from ml.records import TrainingRecord
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
@@ -49,6 +51,8 @@ class TrainResult:
         Whether this version serves now.
     verdict
         The outcome in one plain sentence.
+    gates
+        What the gates said of it on its way to champion; empty where none were asked.
     """
 
     model_name: str
@@ -57,12 +61,14 @@ class TrainResult:
     is_new: bool
     is_champion: bool
     verdict: str
+    gates: tuple[Gate, ...]
     record: TrainingRecord
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""
-        own = {name: value for name, value in vars(self).items() if name != "record"}
-        return {**own, **self.record.to_dict()}
+        own = {name: value for name, value in vars(self).items() if name not in ("record", "gates")}
+        gates = [gate.to_dict() for gate in self.gates]
+        return {**own, "gates": gates, **self.record.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -88,14 +94,8 @@ def train(
     chosen on the folds of `splits.split_rows`, never on the test dates, which only the chosen one
     and the baselines are judged on.
 
-    Which version serves, for now, is a simple rule:
-
-    - A model is publishable if its average precision on the test rows beats recency alone, the
-      95 % interval of the paired difference (bootstrap by customer) lying above zero.
-    - With no champion, the first publishable model becomes champion.
-    - With a champion, a publishable model takes its place if it was trained on other gold rows
-      or features, and its average precision is not below the lower bound of the champion's
-      recorded interval. The two may have been judged on different test dates.
+    A new version becomes candidate, and goes on to champion where the gates let it; see
+    `ml.promotion`.
 
     The same training done twice (the same gold rows, labels, features, settings and code) is
     done once: the second call returns the first's version.
@@ -127,11 +127,10 @@ def train(
     model_name = settings.train.model_name
     known = store.trained_with(model_name, plan.training_key)
     if known is not None:
-        record = TrainingRecord.from_dict(store.load_record(known))
+        record = read_record(store, known)
         if (frozen := sets.find(settings, record.training_set_id)) is not None:
             freeze.register(settings, frozen)
-        settle(settings, store, known, record)
-        return _result(store, known, record, is_new=False)
+        return _settled(settings, store, known, record, say, is_new=False)
     frozen = _freeze(settings, plan, training_set, say)
     say("Reading features", 0, 0)
     frame = sets.read_frame(settings, frozen)
@@ -157,8 +156,7 @@ def train(
             tags=_named(frozen),
         )
     freeze.register(settings, frozen)
-    settle(settings, store, version, record)
-    return _result(store, version, record, is_new=True)
+    return _settled(settings, store, version, record, say, is_new=True)
 
 
 def is_current(settings: Settings) -> bool:
@@ -175,7 +173,7 @@ def is_current(settings: Settings) -> bool:
         known = store.trained_with(settings.train.model_name, plan.training_key)
         if known is None:
             return False
-        return is_settled(warehouse, known, TrainingRecord.from_dict(store.load_record(known)))
+        return is_settled(settings, warehouse, store, known)
 
 
 def _with(settings: Settings, families: str | None, tune_trials: int | None) -> Settings:
@@ -310,7 +308,6 @@ def _fit_and_judge(
         model,
         validated=validated,
         tuned=tuned.get(chosen, {}),
-        champion=find_champion(store, options.model_name),
         truth=compare_with_truth(
             settings.truth_dir, test_keys, outcomes, forecasts[chosen], options.capacity_share
         ),
@@ -324,16 +321,23 @@ def _fit_and_judge(
     return _Trained(model, record, figures)
 
 
-def _result(
-    store: Registry, version: RegisteredVersion, record: TrainingRecord, *, is_new: bool
+def _settled(
+    settings: Settings,
+    store: Registry,
+    version: RegisteredVersion,
+    record: TrainingRecord,
+    say: Progress,
+    *,
+    is_new: bool,
 ) -> TrainResult:
-    is_champion = store.champion(version.model_name) == version
+    settled = settle(settings, store, version, record, progress=say)
     return TrainResult(
         model_name=version.model_name,
         model_version=version.model_version,
         run_id=version.run_id,
         is_new=is_new,
-        is_champion=is_champion,
-        verdict=verdict(record.decision, is_champion=is_champion),
+        is_champion=settled.is_champion,
+        verdict=settled.verdict,
+        gates=settled.gates,
         record=record,
     )

@@ -5,7 +5,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -63,6 +62,7 @@ def settings_in(folder: Path, **vars: object) -> Settings:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo company, run once for all tests; to be read and never changed."""
     from ml import dbt
+    from ml.promotion.promote import promote
     from ml.run import run
     from ml.simulate import simulate
     from ml.train import train
@@ -72,7 +72,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     dbt.build(settings, exclude=dbt.AFTER_SCORING)
     trained = train(settings)
     if not trained.is_champion:
-        promote(settings, trained.model_version)
+        # On so few customers it may not beat recency for sure; what comes after needs a champion.
+        promote(settings, str(trained.model_version), is_forced=True, why="a champion to test with")
     return Demo(
         settings=settings,
         result=run(settings, quiet()),
@@ -81,29 +82,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
             "DBT_TARGET_PATH": str(settings.target_dir),
         },
     )
-
-
-def promote(settings: Settings, model_version: int) -> None:
-    """Make a model champion that may not beat recency for sure, on so few customers."""
-    from ml.registry import CHAMPION, Registry, append_alias_change
-    from ml.warehouse import Warehouse
-
-    store = Registry(settings.mlflow_uri, settings.artifact_root)
-    store.set_alias(settings.train.model_name, CHAMPION, model_version)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
-        append_alias_change(
-            warehouse,
-            {
-                "model_name": settings.train.model_name,
-                "alias": CHAMPION,
-                "from_version": None,
-                "to_version": model_version,
-                "changed_at": datetime(2026, 1, 1),
-                "changed_by": "the tests",
-                "why": "what comes after training needs a champion",
-                "evidence": "",
-            },
-        )
 
 
 @pytest.fixture

@@ -180,7 +180,10 @@ def test_uci_model_beats_recency_alone_and_the_untuned_level(uci: Example) -> No
     value, lower, _ = uci.auc(str(estimator))
     assert value > UCI_LEVEL
     assert lower > uci.auc("recency")[0]
-    assert uci.query("select to_version from ml.alias_history") == [(1,)]
+    assert uci.query("select alias, to_version from ml.alias_history order by alias") == [
+        ("candidate", 1),
+        ("champion", 1),
+    ]
 
 
 @needs_ravenstack
@@ -220,7 +223,10 @@ def test_ravenstack_is_noise_and_no_model_is_published(ravenstack: Example) -> N
     _, lower, upper = ravenstack.auc(str(estimator))
     assert lower < RAVENSTACK_LEVEL < upper
     assert lower < 0.5
-    assert ravenstack.query("from ml.alias_history") == []
+    assert ravenstack.query("select alias from ml.alias_history") == [("candidate",)]
+    assert ("beats_recency",) in ravenstack.query(
+        "select gate from ml.gate_results where not is_passed"
+    )
     assert ravenstack.query("from ml.predictions") == []
     said = " ".join(ravenstack.outcome.stdout.split())
-    assert "The model is not published" in said
+    assert "The model is not promoted" in said

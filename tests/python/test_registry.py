@@ -1,6 +1,6 @@
 import logging
 import shutil
-from datetime import datetime
+from datetime import timedelta
 
 import pytest
 from matplotlib.figure import Figure
@@ -8,6 +8,7 @@ from model_fixtures import blank_store, build_company
 from test_estimators import fitted, made
 
 from ml import registry
+from ml.clock import utc_now
 from ml.errors import HoldfastError, UsageError
 from ml.registry import RegisteredVersion, Registry
 from ml.warehouse import Warehouse
@@ -68,6 +69,21 @@ def test_an_alias_moves(store, model):
     assert store.champion("churn") == first
     store.set_alias("churn", registry.CHAMPION, 2)
     assert store.champion("churn") == second
+
+
+def test_versions_are_found_by_number_and_tell_when_and_by_what_names(store, model):
+    assert store.version("churn", 1) is None
+    assert store.numbers("churn") == ()
+    before = utc_now()
+    first, second = register(store, model, "one"), register(store, model, "two")
+    assert (store.version("churn", 2), store.version("churn", 3)) == (second, None)
+    assert store.numbers("churn") == (1, 2)
+    # MLflow keeps milliseconds.
+    assert before - timedelta(milliseconds=1) <= store.registered_at(first) <= utc_now()
+    store.set_alias("churn", registry.CHAMPION, 2)
+    store.set_alias("churn", registry.CANDIDATE, 2)
+    assert store.aliases_of(first) == ()
+    assert store.aliases_of(second) == ("candidate", "champion")
 
 
 def test_another_process_sees_what_was_stored(store, model, tmp_path):
@@ -143,34 +159,17 @@ def test_nothing_is_said_on_the_way(store, model, capfd, caplog):
     assert loud == []
 
 
-def test_versions_and_alias_changes_reach_the_warehouse(tmp_path):
+def test_versions_reach_the_warehouse(tmp_path):
     company = build_company(tmp_path / "company", customers=20, months=2)
     row = dict.fromkeys(registry.MODEL_VERSIONS_SCHEMA.names) | {
         "model_name": "churn",
         "model_version": 1,
         "run_id": "one",
     }
-    change = dict.fromkeys(registry.ALIAS_HISTORY_SCHEMA.names) | {
-        "model_name": "churn",
-        "alias": "champion",
-        "to_version": 1,
-        "changed_at": datetime(2024, 1, 1),
-    }
     with Warehouse.open(company.settings.warehouse_path) as warehouse:
         registry.write_model_version(warehouse, row)
         registry.write_model_version(warehouse, {**row, "run_id": "two"})
         registry.write_model_version(warehouse, {**row, "model_version": 2})
-
-        def has_changed(to_version, since=datetime(2023, 12, 31)):
-            return registry.has_alias_change(
-                warehouse, "churn", "champion", to_version, since=since
-            )
-
-        assert not has_changed(1)
-        registry.append_alias_change(warehouse, change)
-        assert has_changed(1)
-        assert not has_changed(2)
-        assert not has_changed(1, since=datetime(2024, 1, 2))
     found = company.sql("select model_version, run_id from ml.model_versions order by 1")
     assert found == [(1, "two"), (2, "one")]
 

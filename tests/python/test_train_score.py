@@ -33,6 +33,7 @@ ML_TABLES = (
     "evaluations",
     "training_sets",
     "check_results",
+    "gate_results",
 )
 
 
@@ -87,7 +88,7 @@ def test_the_first_model_that_beats_recency_becomes_champion(company, trained):
     assert trained.is_champion
     assert trained.model_version == 1
     assert trained.verdict == (
-        "The model serves as champion: the first model that beats recency alone."
+        "The model serves as champion: passes all 8 gates; there was no champion."
     )
     assert store_of(company).champion("churn").model_version == 1
 
@@ -211,7 +212,8 @@ def test_the_warehouse_tells_of_the_version(company, trained):
         )
     ]
     assert company.sql("select alias, from_version, to_version, why from ml.alias_history") == [
-        ("champion", None, 1, "the first model that beats recency alone")
+        ("candidate", None, 1, "the newest training"),
+        ("champion", None, 1, "passes all 8 gates; there was no champion"),
     ]
     used = record.train_rows + record.test_rows
     assert company.sql("select training_set_id, row_count, sha256 from ml.training_sets") == [
@@ -529,7 +531,10 @@ def test_a_training_cut_off_is_mended_by_the_next(own):
     assert again.is_champion
     state = ml_state(own)
     assert {name: state[name] for name in whole} == whole
-    assert own.sql("select to_version from ml.alias_history") == [(first.model_version,)]
+    assert own.sql("select alias, to_version from ml.alias_history order by alias") == [
+        ("candidate", first.model_version),
+        ("champion", first.model_version),
+    ]
 
 
 def test_a_registry_that_was_removed_starts_anew(own):
@@ -570,9 +575,11 @@ def test_new_gold_rows_make_a_new_version_and_new_predictions(own):
     assert not scoring.is_current(own.settings)
     second = training.train(own.settings)
     assert (second.model_version, second.is_new) == (2, True)
-    assert own.sql("select from_version, to_version from ml.alias_history order by changed_at")[
-        1:
-    ] == ([(1, 2)] if second.is_champion else [])
+    changes = own.sql(
+        "select from_version, to_version from ml.alias_history where alias = 'champion' "
+        "order by changed_at"
+    )
+    assert changes[1:] == ([(1, 2)] if second.is_champion else [])
     assert scoring.score(own.settings).is_new
     assert own.sql(
         "select count(*), count(distinct (customer_id, as_of_date, model_version)) "
@@ -607,9 +614,10 @@ def test_noise_is_registered_but_not_published(tmp_path):
     company = build_company(tmp_path / "company", customers=300, months=10, signal=0.0)
     result = training.train(company.settings)
     assert not result.is_champion
-    assert "the model does not beat recency alone" in result.verdict
+    assert result.verdict.startswith("The model is not promoted: ")
+    assert "beats_recency (average precision" in result.verdict
     assert company.sql("select count(*) from ml.model_versions") == [(1,)]
-    assert company.sql("select count(*) from ml.alias_history") == [(0,)]
+    assert company.sql("select alias from ml.alias_history") == [("candidate",)]
     assert not scoring.has_champion(company.settings)
     with pytest.raises(HoldfastError, match="Expected a champion of the model 'churn', found none"):
         scoring.score(company.settings)

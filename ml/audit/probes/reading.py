@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -15,7 +16,10 @@ from ml import matrix
 from ml.audit.probes.table import Bools, Column, Floats, Kind, Table, column_of
 from ml.contract import FeatureContract, listed
 from ml.errors import DataError, UsageError
-from ml.training_set import read_labelled_rows, require_features
+from ml.frozen import sets
+from ml.frozen.sets import FrozenSet
+from ml.settings import Settings
+from ml.training_set import LabelledRows, read_history, require_features
 from ml.warehouse import Warehouse
 
 TRAINING_SET = "gold.training_set"
@@ -136,23 +140,15 @@ def read_training_set(
         If a feature is missing or of another type.
     """
     require_features(warehouse, TRAINING_SET, contract.types)
-    data = read_labelled_rows(warehouse)
-    rows = data.customer.size
-    if rows == 0:
+    history = read_history(warehouse, contract)
+    data = history.rows
+    if data.customer.size == 0:
         raise DataError(
             f"Expected rows in {TRAINING_SET}, found none. Labels appear once horizon and grace "
             "have passed: bring more data and run `dbt build`."
         )
-    remarks = []
-    chosen = np.ones(len(data.customers), dtype=bool)
-    if rows > most_rows:
-        chosen = rng.permutation(chosen.size) < max(1, chosen.size * most_rows // rows)
+    chosen = _draw_customers(data, most_rows, rng)
     kept = chosen[data.customer]
-    if not kept.all():
-        remarks.append(
-            f"{kept.sum():,} of {rows:,} rows were probed, those of {chosen.sum():,} customers "
-            "drawn by chance"
-        )
     # The names come from the contract and were found among the relation's own columns.
     names = ", ".join(f'"{name}"' for name in contract.types)
     batches: Iterator[pa.RecordBatch] = warehouse.stream(
@@ -167,6 +163,52 @@ def read_training_set(
             f"Expected the same rows of {TRAINING_SET} as a moment ago, but {error}: something "
             "rebuilt gold meanwhile. Run again when it is done."
         ) from error
+    return _training_table(data, kept, frame, contract, history.training_set_id)
+
+
+def read_frozen_set(
+    settings: Settings,
+    frozen: FrozenSet,
+    rng: np.random.Generator,
+    *,
+    most_rows: int = MOST_ROWS,
+) -> Table:
+    """Read a frozen training set, verified first; whole customers where it is large.
+
+    Raises
+    ------
+    DataError
+        If its file is gone or was changed.
+    """
+    data = sets.read_history(settings, frozen).rows
+    kept = _draw_customers(data, most_rows, rng)[data.customer]
+    frame = sets.read_frame(settings, frozen).loc[kept]
+    return _training_table(data, kept, frame, frozen.contract, frozen.training_set_id)
+
+
+def _draw_customers(data: LabelledRows, most_rows: int, rng: np.random.Generator) -> Bools:
+    """Return which customers are probed: all, or as many as have about `most_rows` rows."""
+    rows, customers = data.customer.size, len(data.customers)
+    if rows <= most_rows:
+        return np.ones(customers, dtype=bool)
+    return np.asarray(rng.permutation(customers) < max(1, customers * most_rows // rows))
+
+
+def _training_table(
+    data: LabelledRows,
+    kept: Bools,
+    frame: pd.DataFrame,
+    contract: FeatureContract,
+    training_set_id: str,
+) -> Table:
+    """Return the table of some labelled rows and their features, both in the same order."""
+    group = np.unique(data.customer[kept], return_inverse=True)[1]
+    remarks = []
+    if not kept.all():
+        remarks.append(
+            f"{kept.sum():,} of {kept.size:,} rows were probed, those of {group.max() + 1:,} "
+            "customers drawn by chance"
+        )
     return Table(
         name=TRAINING_SET,
         target_name="is_churn",
@@ -180,10 +222,11 @@ def read_training_set(
             for feature in contract.features
         ],
         target=data.is_churn[kept] > 0,
-        group=np.unique(data.customer[kept], return_inverse=True)[1],
+        group=group,
         has_customers=True,
         day=data.as_of_date[kept].astype("datetime64[D]").astype(np.float64),
         remarks=remarks,
+        training_set_id=training_set_id,
     )
 
 

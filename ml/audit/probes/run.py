@@ -25,11 +25,12 @@ from ml.audit.probes.probes import (
     suspect,
     views_of,
 )
-from ml.audit.probes.reading import read_file, read_training_set
+from ml.audit.probes.reading import read_file, read_frozen_set, read_training_set
 from ml.audit.probes.strength import Outcome, own_auc
 from ml.audit.probes.table import Bools, Table
 from ml.contract import load_contract
 from ml.errors import DataError, UsageError
+from ml.frozen.sets import FrozenSet
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.warehouse import Warehouse
@@ -151,6 +152,33 @@ def audit_training_set(
     contract = load_contract(settings.manifest_path)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         table = read_training_set(warehouse, contract, rng)
+    return _probed(settings, table, rng, shuffles, accepted, progress)
+
+
+def audit_frozen_set(
+    settings: Settings,
+    frozen: FrozenSet,
+    *,
+    accepted: Sequence[str] = (),
+    progress: Progress = silent,
+) -> ProbeResult:
+    """Probe a frozen training set; write a report, and the findings into `ml.audit_findings`.
+
+    See `probe` for parameters and errors; `read_frozen_set` for more errors.
+    """
+    rng = np.random.default_rng(settings.seed)
+    table = read_frozen_set(settings, frozen, rng)
+    return _probed(settings, table, rng, 0, accepted, progress)
+
+
+def _probed(
+    settings: Settings,
+    table: Table,
+    rng: np.random.Generator,
+    shuffles: int,
+    accepted: Sequence[str],
+    progress: Progress,
+) -> ProbeResult:
     result = probe(table, rng, shuffles=shuffles, accepted=accepted, progress=progress)
     result = _reported(settings, result)
     with Warehouse.open(settings.warehouse_path) as warehouse:
@@ -280,6 +308,9 @@ def findings_of(result: ProbeResult) -> list[Finding]:
 
     A critical suspicion or a warning failed, a note passed.
     """
+    of_set = {}
+    if result.table.training_set_id is not None:
+        of_set["training_set_id"] = result.table.training_set_id
     found = [
         Finding(
             severity=each.severity,
@@ -287,7 +318,7 @@ def findings_of(result: ProbeResult) -> list[Finding]:
             relation=result.table.name,
             subject=each.feature,
             finding=each.finding,
-            evidence={"probe": each.probe, **each.evidence},
+            evidence={"probe": each.probe, **of_set, **each.evidence},
         )
         for each in result.suspicions
     ]
@@ -303,7 +334,11 @@ def findings_of(result: ProbeResult) -> list[Finding]:
             subject="all features",
             finding=f"No probe suspects any of {len(result.figures)} features; the strongest alone "
             f"is {strongest.feature} with an AUC of {strongest.auc}.",
-            evidence={"features": len(result.figures), "strongest_auc": strongest.auc.value},
+            evidence={
+                "features": len(result.figures),
+                "strongest_auc": strongest.auc.value,
+                **of_set,
+            },
         ),
     ]
 
@@ -324,7 +359,12 @@ def _undated(table: Table) -> list[Suspicion]:
 
 
 def _accepted(suspicion: Suspicion) -> Suspicion:
-    return replace(suspicion, severity="note", finding=f"{suspicion.finding} Accepted (--accept).")
+    return replace(
+        suspicion,
+        severity="note",
+        finding=f"{suspicion.finding} Accepted (--accept).",
+        evidence={**suspicion.evidence, "is_accepted": True},
+    )
 
 
 def _false_alarms(alarms: Sequence[set[str]], strongest_auc: float) -> FalseAlarms:

@@ -110,6 +110,8 @@ class Table:
         Day of each row in days since 1970, nan where unknown; None where rows have no date.
     remarks
         What had to be taken in another way than it came.
+    training_set_id
+        Of the training set that the rows are of; None for a file.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Table:
     has_customers: bool
     day: Floats | None = None
     remarks: Sequence[str] = field(default=())
+    training_set_id: str | None = None
 
     @cached_property
     def customers(self) -> int:
