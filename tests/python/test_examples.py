@@ -1,6 +1,6 @@
 """The examples: each runs with the README's command, and says what its README says.
 
-Both read public data that this repository does not hold; without it their tests are skipped.
+All read public data that this repository does not hold; without it their tests are skipped.
 """
 
 import os
@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("HOLDFAST_DATA") or ROOT.parent / "shared" / "data").resolve()
 UCI_FILE = DATA / "uci_online_retail" / "online_retail.csv.gz"
 RAVENSTACK_FOLDER = DATA / "ravenstack"
+CDNOW_FILE = DATA / "cdnow" / "CDNOW_master.txt"
 
 needs_uci = pytest.mark.skipif(
     not UCI_FILE.is_file(), reason=f"no {UCI_FILE}; HOLDFAST_DATA names the folder of public data"
@@ -27,11 +29,17 @@ needs_ravenstack = pytest.mark.skipif(
     not RAVENSTACK_FOLDER.is_dir(),
     reason=f"no {RAVENSTACK_FOLDER}; HOLDFAST_DATA names the folder of public data",
 )
+needs_cdnow = pytest.mark.skipif(
+    not CDNOW_FILE.is_file(),
+    reason=f"no {CDNOW_FILE}; HOLDFAST_DATA names the folder of public data",
+)
 
 # The untuned LightGBM that the issue of this example named as the level to beat.
 UCI_LEVEL = 0.724
 UCI_DATE = pd.Timestamp("2011-09-09")
 HORIZON = pd.Timedelta(days=90)
+CDNOW_DATE = pd.Timestamp("1998-01-01")
+CDNOW_HORIZON = pd.Timedelta(days=180)
 # What one untuned LightGBM reaches on the negative control, whatever the labels: no signal.
 RAVENSTACK_LEVEL = 0.556
 
@@ -87,6 +95,30 @@ def ravenstack(tmp_path_factory: pytest.TempPathFactory) -> Example:
     example = run_example("ravenstack", tmp_path_factory.mktemp("ravenstack"))
     assert example.outcome.returncode == 0, example.outcome.stderr
     return example
+
+
+@pytest.fixture(scope="module")
+def cdnow(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """Every tenth customer, as the publisher's own sample: the whole file takes minutes."""
+    folder = tmp_path_factory.mktemp("cdnow")
+    header, *lines = CDNOW_FILE.read_bytes().splitlines(keepends=True)
+    (folder / "cdnow").mkdir()
+    (folder / "cdnow" / CDNOW_FILE.name).write_bytes(
+        b"".join([header, *(line for line in lines if line.split()[0].endswith(b"4"))])
+    )
+    example = run_example("cdnow", folder, data=folder)
+    assert example.outcome.returncode == 0, example.outcome.stderr
+    return example
+
+
+@pytest.fixture(scope="module")
+def cdnow_lines() -> pd.DataFrame:
+    lines = pd.read_csv(CDNOW_FILE, sep=r"\s+", dtype=str)
+    lines.columns = pd.Index(["customer_id", "day", "cds", "dollars"])
+    some = lines[lines["customer_id"].str.endswith("4")]
+    return some.assign(
+        day=pd.to_datetime(some["day"], format="%Y%m%d"), dollars=some["dollars"].astype(float)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +262,46 @@ def test_ravenstack_is_noise_and_no_model_is_published(ravenstack: Example) -> N
     assert ravenstack.query("from ml.predictions") == []
     said = " ".join(ravenstack.outcome.stdout.split())
     assert "The model is not promoted" in said
+
+
+@needs_cdnow
+def test_every_line_of_the_cdnow_file_is_an_order(
+    cdnow: Example, cdnow_lines: pd.DataFrame
+) -> None:
+    [(rows_in, kept, repeats, rejects)] = cdnow.query(
+        "select rows_in, rows_kept, repeats, rejects from silver.intake where entity = 'orders'"
+    )
+    assert (rows_in, kept, repeats, rejects) == (len(cdnow_lines), len(cdnow_lines), 0, 0)
+    counted = dict(cdnow.query("select kind, line_count from main.purchase_intake"))  # type: ignore[arg-type]
+    day = ["customer_id", "day"]
+    assert counted == {
+        "all": len(cdnow_lines),
+        "later on the same day": int(cdnow_lines.duplicated(day).sum()),
+        "equal to another": int(cdnow_lines.duplicated(keep=False).sum()),
+        "of no value": int((cdnow_lines["dollars"] == 0).sum()),
+    }
+    assert min(counted.values()) > 0
+    [(customers, items, amount)] = cdnow.query(
+        "select count(distinct customer_id), sum(items), sum(amount) from bronze.orders"
+    )
+    assert customers == cdnow_lines["customer_id"].nunique()
+    assert items == cdnow_lines["cds"].astype(int).sum()
+    assert float(str(amount)) == pytest.approx(cdnow_lines["dollars"].sum())
+
+
+@needs_cdnow
+def test_cdnow_recency_alone_agrees_with_the_raw_file(
+    cdnow: Example, cdnow_lines: pd.DataFrame
+) -> None:
+    until = CDNOW_DATE + CDNOW_HORIZON
+    last = cdnow_lines[cdnow_lines["day"] < CDNOW_DATE].groupby("customer_id")["day"].max()
+    later = cdnow_lines[(cdnow_lines["day"] >= CDNOW_DATE) & (cdnow_lines["day"] < until)]
+    is_churn = ~last.index.isin(later["customer_id"])
+    assert cdnow.query(
+        "select distinct observations, churned from ml.evaluations where segment_type = 'overall'"
+    ) == [(len(last), int(is_churn.sum()))]
+    auc = roc_auc_score(is_churn, (CDNOW_DATE - last).dt.days)
+    assert np.isclose(cdnow.auc("recency")[0], auc, rtol=0, atol=1e-9)
+    [(cutoff, train_to)] = cdnow.query("select training_cutoff, train_to from ml.model_versions")
+    assert pd.Timestamp(cutoff) == CDNOW_DATE
+    assert pd.Timestamp(train_to) + CDNOW_HORIZON <= CDNOW_DATE
