@@ -1,0 +1,154 @@
+"""What the comparison with others found, for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ml.baselines import RECENCY
+from ml.metrics import AVERAGE_PRECISION, BRIER, ROC_AUC, Estimate
+from ml.page import lines, table, title
+from ml.peers import published
+from ml.peers.published import CountCorrelation, Published
+from ml.peers.rolling import BG_NBD, ESTIMATORS, HOLDFAST, PeersResult
+
+_SPOKEN = {
+    HOLDFAST: "Holdfast",
+    RECENCY: "recency alone",
+    BG_NBD: "BG/NBD",
+    ROC_AUC: "ROC AUC",
+    AVERAGE_PRECISION: "average precision",
+    BRIER: "Brier score",
+}
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Everything that ``holdfast peers`` found.
+
+    Attributes
+    ----------
+    published
+        None where no sample was named.
+    correlations
+        On the paper's customers and date; empty where that date is none of the origins.
+    """
+
+    published: Published | None
+    correlations: tuple[CountCorrelation, ...]
+    compared: PeersResult
+
+
+def of_peers(result: Peers) -> RenderableType:
+    """Return the published figure, each date, and the mean over all."""
+    compared = result.compared
+    parts: list[RenderableType] = []
+    if result.published is not None:
+        parts += _published(result.published, result.correlations)
+    dates = [each.as_of_date for each in compared.origins]
+    parts += [title("At each date, on the customers active then"), _origins(compared)]
+    for measure in (ROC_AUC, AVERAGE_PRECISION, BRIER):
+        better = " (less is better)" if measure == BRIER else ""
+        parts += [
+            title(f"{_SPOKEN[measure]}{better}, with Holdfast's distance from each"),
+            _values(compared, measure, [*dates, None]),
+        ]
+    parts += [title("In words"), *lines([_verdict(compared, each) for each in (RECENCY, BG_NBD)])]
+    if compared.left_out:
+        parts += [
+            title("Dates left out"),
+            *lines([f"{day}: {why}" for day, why in compared.left_out.items()]),
+        ]
+    return Group(*parts)
+
+
+def _published(found: Published, correlations: Sequence[CountCorrelation]) -> list[RenderableType]:
+    ours, theirs = found.found, published.PARAMETERS
+    said = "reproduced" if found.is_reproduced else "not reproduced"
+    parts = [
+        title(f"BG/NBD on {found.customers:,} customers of CDNOW, as published: {said}"),
+        table(
+            ["", "correlation", "r", "alpha", "a", "b"],
+            [
+                [
+                    name,
+                    f"{correlation:.3f}",
+                    *(f"{value:.3f}" for value in (of.r, of.alpha, of.a, of.b)),
+                ]
+                for name, correlation, of in (
+                    ("found", found.correlation, ours),
+                    ("published", published.CORRELATION, theirs),
+                )
+            ],
+            right=["correlation", "r", "alpha", "a", "b"],
+        ),
+    ]
+    if correlations:
+        parts += [
+            Text(""),
+            Text(
+                f"  On {correlations[0].customers:,} of these customers and the same 39 weeks, the "
+                "chance of any purchase correlates with the purchases that came:"
+            ),
+            table(
+                ["", "correlation"],
+                [[_SPOKEN[each.estimator], f"{each.correlation:.3f}"] for each in correlations],
+                right=["correlation"],
+            ),
+        ]
+    return parts
+
+
+def _origins(compared: PeersResult) -> RenderableType:
+    return table(
+        ["as of", "horizon", "customers", "left", "rows to learn from", "family"],
+        [
+            [
+                str(each.as_of_date),
+                f"{each.horizon_days} days",
+                f"{each.customers:,}",
+                f"{each.churned / each.customers:.1%}",
+                f"{each.train_rows:,}",
+                each.family,
+            ]
+            for each in compared.origins
+        ],
+        right=["horizon", "customers", "left", "rows to learn from"],
+    )
+
+
+def _values(compared: PeersResult, measure: str, dates: Sequence[date | None]) -> RenderableType:
+    others = [name for name in ESTIMATORS if name != HOLDFAST]
+    rows = []
+    for day in dates:
+        row = ["mean" if day is None else str(day)]
+        row += [f"{compared.find(day, name, measure).value.value:.3f}" for name in ESTIMATORS]
+        row += [_gap(compared.find(day, name, measure).gap) for name in others]
+        rows.append(row)
+    columns = [_SPOKEN[name] for name in ESTIMATORS]
+    gaps = [f"less {_SPOKEN[name]}" for name in others]
+    return table(["as of", *columns, *gaps], rows, right=[*columns, *gaps])
+
+
+def _gap(gap: Estimate | None) -> str:
+    if gap is None or gap.value is None or gap.lower is None or gap.upper is None:
+        return ""
+    return f"{gap.value:+.3f} [{gap.lower:+.3f}, {gap.upper:+.3f}]"
+
+
+def _verdict(compared: PeersResult, other: str) -> str:
+    said = []
+    for measure in (ROC_AUC, AVERAGE_PRECISION):
+        gap = compared.find(None, other, measure).gap
+        if gap is None or gap.lower is None or gap.upper is None:
+            word = "cannot be told from"
+        elif gap.lower > 0:
+            word = "beats"
+        else:
+            word = "is beaten by" if gap.upper < 0 else "cannot be told from"
+        said.append((_SPOKEN[measure], word))
+    return f"Holdfast {' and '.join(f'{word} {_SPOKEN[other]} by {by}' for by, word in said)}."
