@@ -7,7 +7,9 @@ purchase it leaves with a chance of its own (beta over customers).
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 DAYS_A_WEEK = 7.0
+# Of the parameters' squares; the library's documentation names .001 to .1 for such cases.
+PENALTIES = (0.0, 0.001, 0.01, 0.1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class BgNbd:
             alive: Floats = np.where(of.repeats > 0, 1 / (1 + np.exp(log_odds_gone)), 1.0)
         return alive
 
-    def silence(self, of: Purchases, weeks: float) -> Floats:
+    def silence(self, of: Purchases, weeks: Floats | float) -> Floats:
         """Return the chance that each customer buys nothing in the weeks to come.
 
         A customer who is alive leaves only after a purchase, so it is silent with the chance of no
@@ -115,18 +119,21 @@ def summarise(customer: NDArray[np.int64], bought_on: Days, until: np.datetime64
 
 
 def fit(of: Purchases) -> BgNbd:
-    """Return the parameters of most likelihood.
+    """Return the parameters of most likelihood; see `fit_library`."""
+    return parameters(fit_library(of))
+
+
+def fit_library(of: Purchases) -> Any:
+    """Return the library's own fitted model.
+
+    Where the likelihood rises without end (few have left yet, and chances to leave come out all
+    alike), the parameters are held back by the least of `PENALTIES` that gives them an end.
 
     Raises
     ------
     HoldfastError
         If the library is not installed, or finds no parameters.
     """
-    return parameters(fit_library(of))
-
-
-def fit_library(of: Purchases) -> Any:
-    """Return the library's own fitted model."""
     try:
         from lifetimes import BetaGeoFitter
         from lifetimes.utils import ConvergenceError
@@ -135,13 +142,14 @@ def fit_library(of: Purchases) -> Any:
             "Expected the library lifetimes for the comparison with BG/NBD, found none. Install "
             "the extra: `pip install 'holdfast[peers]'`."
         ) from error
-    try:
-        return BetaGeoFitter().fit(of.repeats, of.last, of.age)
-    except ConvergenceError as error:
-        raise HoldfastError(
-            "Expected BG/NBD to have a maximum of likelihood on these purchases, but lifetimes "
-            "found none. Compare at dates with more repeat purchases."
-        ) from error
+    for penalty in PENALTIES:
+        # It prints what its optimizer said before it raises, and numpy warns on the way.
+        with suppress(ConvergenceError), redirect_stdout(StringIO()), np.errstate(all="ignore"):
+            return BetaGeoFitter(penalizer_coef=penalty).fit(of.repeats, of.last, of.age)
+    raise HoldfastError(
+        "Expected BG/NBD to have a maximum of likelihood on these purchases, but lifetimes found "
+        "none. Compare at dates with more repeat purchases."
+    )
 
 
 def parameters(fitted: Any) -> BgNbd:

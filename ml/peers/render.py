@@ -24,6 +24,7 @@ _SPOKEN = {
     AVERAGE_PRECISION: "average precision",
     BRIER: "Brier score",
 }
+_SHORT = {HOLDFAST: "ours", RECENCY: "recency", BG_NBD: "BG/NBD"}
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,16 @@ def of_peers(result: Peers) -> RenderableType:
     for measure in (ROC_AUC, AVERAGE_PRECISION, BRIER):
         better = " (less is better)" if measure == BRIER else ""
         parts += [
-            title(f"{_SPOKEN[measure]}{better}, with Holdfast's distance from each"),
+            title(f"{_SPOKEN[measure]}{better}, with our distance from each"),
             _values(compared, measure, [*dates, None]),
         ]
     parts += [title("In words"), *lines([_verdict(compared, each) for each in (RECENCY, BG_NBD)])]
     if compared.left_out:
         parts += [
             title("Dates left out"),
-            *lines([f"{day}: {why}" for day, why in compared.left_out.items()]),
+            *lines(
+                [", ".join(compared.left_out), f"The last: {[*compared.left_out.values()][-1]}"]
+            ),
         ]
     return Group(*parts)
 
@@ -126,18 +129,25 @@ def _values(compared: PeersResult, measure: str, dates: Sequence[date | None]) -
     rows = []
     for day in dates:
         row = ["mean" if day is None else str(day)]
-        row += [f"{compared.find(day, name, measure).value.value:.3f}" for name in ESTIMATORS]
+        row += [
+            _short(f"{compared.find(day, name, measure).value.value:.3f}") for name in ESTIMATORS
+        ]
         row += [_gap(compared.find(day, name, measure).gap) for name in others]
         rows.append(row)
-    columns = [_SPOKEN[name] for name in ESTIMATORS]
-    gaps = [f"less {_SPOKEN[name]}" for name in others]
+    columns = [_SHORT[name] for name in ESTIMATORS]
+    gaps = [f"less {_SHORT[name]}" for name in others]
     return table(["as of", *columns, *gaps], rows, right=[*columns, *gaps])
 
 
 def _gap(gap: Estimate | None) -> str:
     if gap is None or gap.value is None or gap.lower is None or gap.upper is None:
         return ""
-    return f"{gap.value:+.3f} [{gap.lower:+.3f}, {gap.upper:+.3f}]"
+    return _short(f"{gap.value:+.3f} [{gap.lower:.3f}, {gap.upper:.3f}]")
+
+
+def _short(written: str) -> str:
+    """Return numbers below 1 without their zero, so that a row fits into 80 columns."""
+    return written.replace("0.", ".")
 
 
 def _verdict(compared: PeersResult, other: str) -> str:

@@ -43,6 +43,8 @@ class Origin:
 
     Attributes
     ----------
+    horizon_days
+        In which a customer's silence is a churn; the longest, where cohorts have several.
     family
         The family that our model chose, by labels known on that date.
     customers
@@ -136,17 +138,19 @@ def origins(
         whole = read_history(warehouse, contract)
         frame = read_features(warehouse, contract.types, whole.rows)
         orders = _orders(warehouse)
-        judged = [each for each in whole.dates if each.is_complete]
         histories = {
             each.as_of_date: read_history(warehouse, contract, known_until=each.label_known_at)
-            for each in judged
+            for each in whole.dates
+            if each.is_complete
         }
+        horizons = {day: _horizons(warehouse, day) for day in histories}
     found: list[Origin] = []
     left_out: dict[str, str] = {}
     for at, (day, history) in enumerate(histories.items()):
         progress(f"As of {day}", at, len(histories))
         try:
-            found.append(_origin(settings, history, _until(whole, history, frame), orders, day))
+            shorter = _until(whole, history, frame)
+            found.append(_origin(settings, history, shorter, orders, horizons[day], day))
         except DataError as error:
             left_out[str(day)] = str(error)
     if not found:
@@ -202,7 +206,12 @@ def compare(
 
 
 def _origin(
-    settings: Settings, history: History, frame: pd.DataFrame, orders: pd.DataFrame, day: date
+    settings: Settings,
+    history: History,
+    frame: pd.DataFrame,
+    orders: pd.DataFrame,
+    horizons: "pd.Series[int]",
+    day: date,
 ) -> Origin:
     plan = plan_of(settings, history)
     data, test = plan.data, plan.split.test
@@ -225,12 +234,11 @@ def _origin(
     )
     said = fit.forecasts(model, frame.loc[test])
     customers = matrix.to_objects(data.keys.column("customer_id"))[test]
-    known_at = np.unique(data.label_known_at[test])
-    horizon = int((known_at.max() - np.datetime64(day)) / np.timedelta64(1, "D"))
-    silence = _bg_nbd(orders, customers, day, horizon)
+    horizon = horizons.reindex(customers).to_numpy(dtype=np.float64)
+    silence = _bg_nbd(orders, customers, day, horizon / DAYS_A_WEEK)
     return Origin(
         as_of_date=day,
-        horizon_days=horizon,
+        horizon_days=int(horizon.max()),
         family=family,
         train_rows=int(plan.split.train.sum()),
         customers=customers,
@@ -250,6 +258,16 @@ def _until(whole: History, history: History, frame: pd.DataFrame) -> pd.DataFram
     return shorter.reset_index(drop=True)
 
 
+def _horizons(warehouse: Warehouse, day: date) -> "pd.Series[int]":
+    """Return the days in which each customer's silence is a churn, by customer."""
+    found: pd.DataFrame = warehouse.query(
+        "select customer_id, horizon_days from gold.customer_360 where as_of_date = ? "
+        "order by customer_id",
+        [day],
+    ).to_pandas()
+    return found.set_index("customer_id")["horizon_days"]
+
+
 def _orders(warehouse: Warehouse) -> pd.DataFrame:
     orders: pd.DataFrame = warehouse.query(
         "select customer_id, cast(ordered_at as date) as bought_on, known_at from bronze.orders "
@@ -264,7 +282,7 @@ def _orders(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def _bg_nbd(
-    orders: pd.DataFrame, customers: NDArray[np.object_], day: date, horizon_days: int
+    orders: pd.DataFrame, customers: NDArray[np.object_], day: date, weeks: Floats
 ) -> Floats:
     """Return each customer's chance of silence, by the purchases of all that were known then."""
     known = orders[orders["known_at"] < pd.Timestamp(day)]
@@ -278,7 +296,7 @@ def _bg_nbd(
             f"Expected a purchase of every customer active on {day}, found none for "
             f"{int((row < 0).sum())}. BG/NBD cannot judge customers by other activity."
         )
-    return bgnbd.fit(purchases).silence(purchases.at(row), horizon_days / DAYS_A_WEEK)
+    return bgnbd.fit(purchases).silence(purchases.at(row), weeks)
 
 
 def _measured(target: Floats, forecast: Forecast, weight: Floats | None) -> dict[str, Floats]:
