@@ -35,12 +35,13 @@ def peers(
         from ml.peers import published, rolling
         from ml.peers.render import Peers, of_peers
 
+        rng = np.random.default_rng(settings.seed)
         reproduced = None
         correlations: tuple[published.CountCorrelation, ...] = ()
         if sample is not None:
             with steps.step("Reproduce the published figure") as step:
-                purchases = published.read_sample(sample)
-                reproduced = published.reproduce(purchases)
+                holdout = published.hold_out(published.read_sample(sample))
+                reproduced = published.reproduce(holdout)
                 step.outcome = f"correlation {reproduced.correlation:.3f}"
         with steps.step("Compare date by date") as step:
             found, left_out = rolling.origins(
@@ -49,12 +50,14 @@ def peers(
             compared = rolling.compare(
                 found,
                 samples=settings.train.bootstrap_samples,
-                rng=np.random.default_rng(settings.seed),
+                rng=rng,
                 left_out=left_out,
             )
             step.outcome = f"{len(found)} dates"
         if sample is not None:
-            correlations = published.correlate(purchases, found)
+            correlations = published.correlate(
+                holdout, found, samples=settings.train.bootstrap_samples, rng=rng
+            )
         result = Peers(reproduced, correlations, compared)
         return result, of_peers(result)
 

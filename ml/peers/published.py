@@ -15,18 +15,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml import metrics
 from ml.errors import DataError
+from ml.metrics import Estimate
 from ml.peers import bgnbd
 from ml.peers.bgnbd import BgNbd, Days
 from ml.peers.rolling import Origin
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 CORRELATION = 0.626
 PARAMETERS = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
 LAST_KNOWN = np.datetime64("1997-09-30")
 WEEKS = 39
 _COLUMNS = ["customer", "sample_customer", "bought_on", "cds", "dollars"]
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The paper's customers: what BG/NBD expects of each, and what came, `(n_customers,)`."""
+
+    customers: NDArray[np.object_]
+    expected: Floats
+    actual: Floats
+    found: BgNbd
 
 
 @dataclass(frozen=True)
@@ -85,63 +97,93 @@ def read_sample(path: Path) -> pd.DataFrame:
     return lines.assign(bought_on=pd.to_datetime(lines["bought_on"], format="%Y%m%d"))
 
 
-def reproduce(sample: pd.DataFrame) -> Published:
-    """Fit BG/NBD on the sample's first 39 weeks, and hold it against the 39 that follow."""
+def hold_out(sample: pd.DataFrame) -> Holdout:
+    """Fit BG/NBD on the sample's first 39 weeks, and set it beside the 39 that follow."""
     customer, names = pd.factorize(sample["customer"], sort=True)
     days = sample["bought_on"].to_numpy().astype("datetime64[D]")
     is_known = days <= LAST_KNOWN
     known = bgnbd.summarise(customer[is_known], days[is_known], LAST_KNOWN)
     fitted = bgnbd.fit_library(known)
-    expected = np.asarray(
-        fitted.conditional_expected_number_of_purchases_up_to_time(
-            WEEKS, known.repeats, known.last, known.age
-        )
+    expected = fitted.conditional_expected_number_of_purchases_up_to_time(
+        WEEKS, known.repeats, known.last, known.age
     )
-    actual = _purchase_days(customer[~is_known], days[~is_known], len(names))
-    return Published(
-        customers=len(names),
+    return Holdout(
+        customers=np.asarray(names, dtype=object),
+        expected=np.asarray(expected, dtype=np.float64),
+        actual=_purchase_days(customer[~is_known], days[~is_known], len(names)),
         found=bgnbd.parameters(fitted),
-        correlation=float(np.corrcoef(expected, actual)[0, 1]),
-        expected_purchases=float(expected.sum()),
-        actual_purchases=int(actual.sum()),
+    )
+
+
+def reproduce(of: Holdout) -> Published:
+    """Return the figures that the paper gives."""
+    return Published(
+        customers=of.customers.size,
+        found=of.found,
+        correlation=_correlation(of.expected, of.actual),
+        expected_purchases=float(of.expected.sum()),
+        actual_purchases=int(of.actual.sum()),
     )
 
 
 @dataclass(frozen=True)
 class CountCorrelation:
-    """How one estimator's chance of a purchase correlates with the purchases that came."""
+    """How the purchases that a chance of silence stands for correlate with those that came.
+
+    Attributes
+    ----------
+    gap
+        The correlation less that of the purchases BG/NBD expects, paired over customers.
+    """
 
     estimator: str
     customers: int
     correlation: float
+    gap: Estimate
 
 
-def correlate(sample: pd.DataFrame, origins: Sequence[Origin]) -> tuple[CountCorrelation, ...]:
+def correlate(
+    of: Holdout, origins: Sequence[Origin], *, samples: int, rng: np.random.Generator
+) -> tuple[CountCorrelation, ...]:
     """Return the correlations on the paper's customers and weeks, where an origin is their date.
 
-    None of the estimators says here how much a customer will buy, only whether: no label of 39
-    weeks was known on that date, so there was nothing to learn counts from.
+    The estimators say whether a customer buys, not how often: no label of 39 weeks was known on
+    that date, so no count could be learnt. A chance p of silence is read as the -log(p) purchases
+    of a customer who buys at random at a steady rate (Poisson).
+
+    Parameters
+    ----------
+    samples
+        How many bootstrap samples of customers.
     """
     day = (LAST_KNOWN + 1).astype(date)
-    for origin in origins:
-        if origin.as_of_date == day:
-            break
-    else:
+    at_day = [each for each in origins if each.as_of_date == day]
+    if not at_day:
         return ()
-    later = sample[sample["bought_on"] > pd.Timestamp(LAST_KNOWN)]
-    actual = later.drop_duplicates(["customer", "bought_on"]).groupby("customer").size()
-    rows = np.isin(origin.customers, sample["customer"].unique())
-    counts = actual.reindex(origin.customers[rows], fill_value=0).to_numpy(dtype=np.float64)
-    return tuple(
-        CountCorrelation(
-            estimator,
-            int(rows.sum()),
-            float(np.corrcoef(1 - forecast.probability[rows], counts)[0, 1]),
-        )
-        for estimator, forecast in origin.forecasts.items()
-    )
+    (origin,) = at_day
+    row = pd.Index(of.customers).get_indexer(pd.Index(origin.customers))
+    is_theirs = row >= 0
+    expected, actual = of.expected[row[is_theirs]], of.actual[row[is_theirs]]
+    drawn = rng.integers(0, actual.size, (samples, actual.size))
+
+    def correlation(estimator: str) -> CountCorrelation:
+        probability = origin.forecasts[estimator].probability[is_theirs]
+        implied = -np.log(np.maximum(probability, np.finfo(float).tiny))
+        gaps = [
+            _correlation(implied[some], actual[some]) - _correlation(expected[some], actual[some])
+            for some in drawn
+        ]
+        value = _correlation(implied, actual)
+        gap = metrics.estimate(value - _correlation(expected, actual), np.array(gaps))
+        return CountCorrelation(estimator, actual.size, value, gap)
+
+    return tuple(correlation(estimator) for estimator in origin.forecasts)
 
 
-def _purchase_days(customer: Integers, days: Days, customers: int) -> Integers:
+def _correlation(some: Floats, other: Floats) -> float:
+    return float(np.corrcoef(some, other)[0, 1])
+
+
+def _purchase_days(customer: NDArray[np.int64], days: Days, customers: int) -> Floats:
     once = np.unique(np.stack([customer, days.astype(np.int64)], axis=1), axis=0)
-    return np.bincount(once[:, 0], minlength=customers)
+    return np.bincount(once[:, 0], minlength=customers).astype(np.float64)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from ml.baselines import RECENCY
 from ml.metrics import AVERAGE_PRECISION, BRIER, ROC_AUC, Estimate
@@ -92,15 +91,14 @@ def _published(found: Published, correlations: Sequence[CountCorrelation]) -> li
     ]
     if correlations:
         parts += [
-            Text(""),
-            Text(
-                f"  On {correlations[0].customers:,} of these customers and the same 39 weeks, the "
-                "chance of any purchase correlates with the purchases that came:"
-            ),
+            title("The same customers and weeks, with the models at that date"),
             table(
-                ["", "correlation"],
-                [[_SPOKEN[each.estimator], f"{each.correlation:.3f}"] for each in correlations],
-                right=["correlation"],
+                ["purchases read from the chance of", "correlation", "less BG/NBD's expectation"],
+                [
+                    [_SPOKEN[each.estimator], f"{each.correlation:.3f}", _gap(each.gap)]
+                    for each in correlations
+                ],
+                right=["correlation", "less BG/NBD's expectation"],
             ),
         ]
     return parts

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from ml import fit, matrix, metrics
 from ml.baselines import RECENCY
 from ml.contract import load_contract
+from ml.costs import read_costs
 from ml.errors import DataError
 from ml.metrics import AVERAGE_PRECISION, BRIER, ROC_AUC, Estimate, Forecast
 from ml.peers import bgnbd
 from ml.peers.bgnbd import DAYS_A_WEEK
-from ml.plan import plan_of
+from ml.plan import Plan, plan_of
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import History, read_features, read_history, require_features
@@ -137,7 +138,7 @@ def origins(
         require_features(warehouse, "gold.training_set", contract.types)
         whole = read_history(warehouse, contract)
         frame = read_features(warehouse, contract.types, whole.rows)
-        orders = _orders(warehouse)
+        orders, costs = _orders(warehouse), read_costs(settings, warehouse)
         histories = {
             each.as_of_date: read_history(warehouse, contract, known_until=each.label_known_at)
             for each in whole.dates
@@ -150,7 +151,8 @@ def origins(
         progress(f"As of {day}", at, len(histories))
         try:
             shorter = _until(whole, history, frame)
-            found.append(_origin(settings, history, shorter, orders, horizons[day], day))
+            plan = plan_of(settings, history, costs)
+            found.append(_origin(settings, plan, shorter, orders, horizons[day]))
         except DataError as error:
             left_out[str(day)] = str(error)
     if not found:
@@ -207,14 +209,13 @@ def compare(
 
 def _origin(
     settings: Settings,
-    history: History,
+    plan: Plan,
     frame: pd.DataFrame,
     orders: pd.DataFrame,
     horizons: "pd.Series[int]",
-    day: date,
 ) -> Origin:
-    plan = plan_of(settings, history)
     data, test = plan.data, plan.split.test
+    (day,) = plan.period.dates
     material = fit.Material(plan.contract.types, data, frame)
     pipelines = {
         family: fit.build(family, settings.train, material.types, settings.seed)

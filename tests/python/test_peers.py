@@ -5,14 +5,13 @@ from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from model_fixtures import build_company
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from ml.baselines import RECENCY
 from ml.errors import DataError, HoldfastError
-from ml.metrics import Forecast
+from ml.metrics import Estimate, Forecast
 from ml.peers import bgnbd, published, rolling
 from ml.peers.bgnbd import BgNbd, Purchases
 from ml.peers.render import Peers, of_peers
@@ -103,7 +102,7 @@ def test_the_library_finds_the_parameters_and_agrees_on_who_is_alive():
 @pytest.mark.skipif(not SAMPLE.is_file(), reason=f"no {SAMPLE}; HOLDFAST_DATA names the folder")
 def test_the_published_figure_is_reproduced():
     pytest.importorskip("lifetimes", reason="the extra 'peers' is not installed")
-    found = published.reproduce(published.read_sample(SAMPLE))
+    found = published.reproduce(published.hold_out(published.read_sample(SAMPLE)))
     assert found.customers == 2357
     assert round(found.correlation, 3) == 0.626
     assert found.is_reproduced
@@ -172,12 +171,16 @@ def test_the_page_says_who_beats_whom_and_the_result_is_plain(capsys):
     compared = rolling.compare(
         found, samples=40, rng=np.random.default_rng(0), left_out={"2023-12-01": "Too early."}
     )
-    result = Peers(None, (), compared)
+    holdout = published.Holdout(np.arange(4), np.arange(4.0), np.array([0.0, 2, 1, 3]), PAPER)
+    count = published.CountCorrelation(HOLDFAST, 4, 0.6, Estimate(-0.026, -0.05, 0.01))
+    result = Peers(published.reproduce(holdout), (count,), compared)
     Console(width=80).print(of_peers(result))
     said = " ".join(capsys.readouterr().out.split())
     assert "Holdfast beats recency alone by ROC AUC and beats recency alone by average" in said
     assert "Holdfast cannot be told from BG/NBD by ROC AUC" in said
     assert "Too early." in said
+    assert "as published: not reproduced" in said
+    assert "Holdfast 0.600 -.026 [-.050, .010]" in said
     assert plain(result)["compared"]["origins"][0]["customers"] == 300
 
 
@@ -253,18 +256,27 @@ def test_where_no_chance_to_leave_is_seen_the_parameters_still_have_an_end(capsy
     assert capsys.readouterr().out == ""
 
 
-def test_correlations_are_taken_where_the_papers_date_is_an_origin():
-    names = ["00004", "00008", "00012", "00016"]
+def test_counts_are_compared_where_the_papers_date_is_an_origin():
+    rng = np.random.default_rng(4)
+    names = [f"{number:05}" for number in range(0, 800, 4)]
+    rate = rng.gamma(1.0, 1.0, 200)
     at = origin(date(1997, 10, 1), names, 3)
-    bought = ["1997-02-01", "1997-11-01", "1997-11-01", "1998-01-05", "1997-12-01"]
-    sample = pd.DataFrame(
-        {
-            "customer": ["00004", "00004", "00004", "00004", "00008"],
-            "bought_on": pd.to_datetime(bought),
-        }
+    # A chance of silence that knows each customer's rate.
+    knowing = Forecast(-rate, np.exp(-rate))
+    at = replace(at, forecasts={**at.forecasts, HOLDFAST: knowing})
+    theirs = slice(50, 150)
+    of = published.Holdout(
+        customers=np.array(names[theirs][::-1], dtype=object),
+        expected=rate[theirs][::-1],
+        actual=rng.poisson(rate[theirs][::-1]).astype(float),
+        found=PAPER,
     )
-    found = {each.estimator: each for each in published.correlate(sample, [at])}
-    chance = 1 - at.forecasts[BG_NBD].probability[:2]
-    assert found[BG_NBD].customers == 2
-    assert found[BG_NBD].correlation == pytest.approx(np.sign(chance[0] - chance[1]))
-    assert published.correlate(sample, [origin(date(1997, 9, 1), names, 3)]) == ()
+    found = published.correlate(of, [at], samples=40, rng=rng)
+    ours, recency, _ = found
+    assert (ours.estimator, ours.customers) == (HOLDFAST, 100)
+    assert ours.correlation == pytest.approx(np.corrcoef(of.expected, of.actual)[0, 1])
+    assert (ours.gap.lower, ours.gap.upper) == pytest.approx((0, 0), abs=1e-9)
+    assert recency.gap.upper < 0
+    assert not published.reproduce(of).is_reproduced
+    elsewhere = origin(date(1997, 9, 1), names, 3)
+    assert published.correlate(of, [elsewhere], samples=4, rng=rng) == ()
