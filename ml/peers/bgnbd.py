@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 DAYS_A_WEEK = 7.0
-# Of the parameters' squares; the library's documentation names .001 to .1 for such cases.
-PENALTIES = (0.0, 0.001, 0.01, 0.1)
+# Of the sum of the parameters' squares; the least that works changes the fit least.
+PENALTIES = (0.0, 1e-6, 1e-4, 0.01, 0.1)
 
 
 @dataclass(frozen=True)
