@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from ml.audit.command import app as audit_app
 from ml.choosing.command import Families, ablate, backtest
 from ml.frozen.command import freeze
+from ml.peers.command import peers
 from ml.progress import Steps, by_share
 from ml.promotion import command as promotion
 from ml.settings import Settings
@@ -144,6 +145,7 @@ app.command()(backtest)
 app.command()(ablate)
 app.command()(freeze)
 promotion.add_to(app)
+app.command()(peers)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""What others predict of the same customers on the same dates."""
