@@ -48,6 +48,7 @@ class Feature:
     tier: int | None = None
     leakage_risk: str | None = None
     unit: str | None = None
+    phrase: str | None = None
     null_means: str | None = None
     reach_days: int | None = None
     description: str = ""
@@ -267,6 +268,7 @@ def _feature(column: Mapping[str, Any], meta: Mapping[str, Any], *, model: str) 
         tier=_whole(meta.get("tier")),
         leakage_risk=_text(meta.get("leakage_risk")),
         unit=_text(meta.get("unit")),
+        phrase=_text(meta.get("phrase")),
         null_means=_text(meta.get("null_means")),
         reach_days=_whole(meta.get("reach_days")),
         description=str(column.get("description") or "").strip(),
