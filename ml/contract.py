@@ -80,6 +80,14 @@ class FeatureContract:
         """Return the sha256 over names and types, in order."""
         return features_hash(self.types)
 
+    def of(self, types: Mapping[str, str]) -> dict[str, Feature]:
+        """Return the features of these types by name, bare where the contract has none such."""
+        known = {feature.name: feature for feature in self.features}
+        return {
+            name: known.get(name, Feature(name, normal_type(data_type), family="unknown"))
+            for name, data_type in types.items()
+        }
+
 
 def normal_type(data_type: str) -> str:
     """Return one spelling for a type that engines spell differently.

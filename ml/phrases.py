@@ -111,7 +111,7 @@ def tells_change(feature: Feature) -> bool:
 
 
 def looks_at_own_window(feature: Feature) -> bool:
-    """Return whether the feature looks at the cohort's own window, which changes with the cohort."""
+    """Return whether the feature looks at the cohort's own window: another cohort, another."""
     return feature.phrase is not None and "{window}" in feature.phrase
 
 
@@ -249,15 +249,15 @@ def _counted(number: float, unit: str) -> str:
 
 
 def _number(number: float) -> str:
-    """Return a number as a person writes it: three or more digits whole, fewer to two places.
+    """Return a number as a person writes it: whole from ten on, two digits below.
 
     Examples
     --------
-    >>> _number(1234.5), _number(12.34), _number(0.5), _number(3.0)
-    ('1,234', '12.3', '0.5', '3')
+    >>> _number(1234.5), _number(12.34), _number(3.14), _number(0.5), _number(3.0)
+    ('1,234', '12', '3.1', '0.5', '3')
     """
     size = abs(number)
-    places = 0 if size >= 100 else 1 if size >= 10 else 2
+    places = 0 if size >= 10 else 1 if size >= 1 else 2
     text = f"{number:,.{places}f}"
     return text.rstrip("0").rstrip(".") if places else text
 
