@@ -26,6 +26,7 @@ from ml.training_set import require_features
 from ml.warehouse import Warehouse
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _SOURCE = "gold.customer_360"
 
@@ -287,11 +288,18 @@ def _reasons(
     )
 
 
+def ranking(customer_id: pa.Array, score: Floats, probability: Floats) -> Integers:
+    """Return the rows in order of rank, `(n_customers,)`: the likeliest to churn first.
+
+    Calibration makes ties; the score and then the key decide them.
+    """
+    customers = matrix.to_objects(customer_id).astype(str)
+    return np.lexsort((customers, -score, -probability))
+
+
 def _predictions(scored: _Scored, wanted: _Slice, run_id: str, scored_at: datetime) -> pa.Table:
     """Return rows of `ml.predictions`, in order of rank."""
-    customers = matrix.to_objects(scored.customer_id).astype(str)
-    # Calibration makes ties; the score and then the key decide them.
-    order = np.lexsort((customers, -scored.score, -scored.probability))
+    order = ranking(scored.customer_id, scored.score, scored.probability)
     count = len(order)
     shared = {
         **wanted.where,

@@ -1,0 +1,62 @@
+"""The command ``holdfast explain``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from ml.errors import UsageError
+from ml.progress import Steps
+from ml.settings import Settings
+from ml.terminal import HERE, AsJson, ProjectDir, Target, Vars, execute
+
+
+def explain(
+    customer: Annotated[
+        str | None, typer.Argument(metavar="CUSTOMER", help="The customer's id.")
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="The as-of date; without it, the customer's newest.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION|ALIAS", help="The version; the champion without it."),
+    ] = None,
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Say why a customer has its score, feature by feature, and what it was before."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        if customer is None:
+            raise UsageError("Name a customer: `holdfast explain CUSTOMER`.")
+        return _customer(settings, steps, customer, as_of, model)
+
+    execute(work, project_dir, target, vars, as_json)
+
+
+def _customer(
+    settings: Settings, steps: Steps, customer: str, as_of: datetime | None, model: str | None
+) -> tuple[Any, RenderableType]:
+    from ml.explaining.customer import explain_customer
+    from ml.explaining.render import of_customer
+
+    with steps.step("Explain the customer") as step:
+        result = explain_customer(
+            settings,
+            customer,
+            as_of=as_of.date() if as_of else None,
+            model=model,
+            progress=step.progress,
+        )
+    return result, of_customer(result)
