@@ -233,9 +233,10 @@ def _level(values: pd.Series, feature: Feature) -> Floats:
     numbers = pd.Series(values.to_numpy(dtype=np.float64))
     rank = numbers.rank(method="average").to_numpy(dtype=np.float64)
     if not np.isfinite(rank).any():
-        return rank
+        return np.full(len(values), np.nan)
     lowest, highest = np.nanmin(rank), np.nanmax(rank)
-    return np.asarray((rank - lowest) / (highest - lowest) if highest > lowest else rank * 0 + 0.5)
+    share = (rank - lowest) / (highest - lowest) if highest > lowest else rank * 0 + 0.5
+    return np.asarray(share, dtype=np.float64)
 
 
 def _spread(values: Floats) -> Floats:

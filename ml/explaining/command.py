@@ -30,6 +30,10 @@ def explain(
         str | None,
         typer.Option(metavar="VERSION|ALIAS", help="The version; the champion without it."),
     ] = None,
+    card: Annotated[
+        bool,
+        typer.Option("--card", help="Write the version's model card instead, with its pictures."),
+    ] = False,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -38,8 +42,13 @@ def explain(
     """Say why a customer has its score, feature by feature, and what it was before."""
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        if card == (customer is not None) or (card and as_of is not None):
+            raise UsageError(
+                "Name a customer, `holdfast explain CUSTOMER`, or ask for the model's card, "
+                "`holdfast explain --card`: one of them."
+            )
         if customer is None:
-            raise UsageError("Name a customer: `holdfast explain CUSTOMER`.")
+            return _card(settings, steps, model)
         return _customer(settings, steps, customer, as_of, model)
 
     execute(work, project_dir, target, vars, as_json)
@@ -60,3 +69,16 @@ def _customer(
             progress=step.progress,
         )
     return result, of_customer(result)
+
+
+def _card(settings: Settings, steps: Steps, model: str | None) -> tuple[Any, RenderableType]:
+    from ml.card.write import write_card
+    from ml.registry import Registry
+    from ml.terminal import pairs_of
+    from ml.versions import require_version
+
+    with steps.step("Write the model's card") as step:
+        store = Registry(settings.mlflow_uri, settings.artifact_root)
+        version = require_version(store, settings.train.model_name, model)
+        written = write_card(settings, store, version, progress=step.progress)
+    return written, pairs_of(written)
