@@ -82,7 +82,7 @@ def _markdown(block: Block, pictures: str) -> str:
 
 def _plain(text: str) -> str:
     # A customer's own words, such as a country, may hold what Markdown reads as markup.
-    for sign in ("\\", "*", "_", "`", "<", "["):
+    for sign in ("\\", "*", "_", "`", "<", "]("):
         text = text.replace(sign, f"\\{sign}")
     return text
 

@@ -107,7 +107,8 @@ def _judged(facts: CardFacts) -> list[Block]:
             Paragraph(
                 "The demo company's own true probability reaches an average precision of "
                 f"{truth.average_precision:.3f} and a ROC AUC of {truth.roc_auc:.3f} on these "
-                f"rows; the model {truth.model_average_precision:.3f} and {truth.model_roc_auc:.3f}."
+                f"rows; the model {truth.model_average_precision:.3f} and "
+                f"{truth.model_roc_auc:.3f}."
             )
         )
     return blocks
@@ -208,9 +209,9 @@ def _looks_at(facts: CardFacts) -> list[Block]:
     return [
         Heading("What it looks at"),
         Paragraph(
-            f"Contributions to the raw score in log-odds, on {len(facts.sample):,} of the test "
-            "rows: exact Shapley values for trees, linear terms for the linear family. They say "
-            "what moves the score, not what would keep a customer."
+            f"What each feature adds to the raw score, in log-odds, on {len(facts.sample):,} of "
+            "the test rows; the parts and a base add up to the score. They say what moves the "
+            "score, not what would keep a customer."
         ),
         Picture(IMPORTANCE, "Mean size of what each feature adds, the strongest"),
         Picture(BEESWARM, "What each feature adds, one dot an observation"),

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from ml.card.segments import SegmentReport
@@ -67,9 +69,12 @@ def importance(parts: Contributions, features: Mapping[str, Feature]) -> Figure:
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.margins(x=0.1)
     axes.set_xlabel("mean size of what the feature adds to the raw score")
-    for family, colour in colours.items():
-        axes.bar(0, 0, color=colour, label=family)
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.legend(
+        handles=[Patch(color=colour, label=family) for family, colour in colours.items()],
+        loc="lower right",
+        frameon=False,
+        fontsize=9,
+    )
     _clean(axes, "x")
     return figure
 
@@ -139,7 +144,17 @@ def missed(reports: Sequence[SegmentReport], overall: float, share: float) -> Fi
     shown = [each for each in reports if each.missed.value is not None]
     figure, axes = _figure(8, 1.0 + 0.32 * max(len(shown), 4))
     places = np.arange(len(shown))[::-1]
-    axes.axvline(overall, color=_GREY, linestyle=":", label="all customers")
+    axes.axvline(overall, color=_GREY, linestyle=":")
+    axes.annotate(
+        f"all: {100 * overall:.0f} %",
+        (overall, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+        color="#5b6b7b",
+    )
     for place, each in zip(places, shown, strict=True):
         value, lower, upper = each.missed.value, each.missed.lower, each.missed.upper
         colour = _RED if each.is_missed_more else _BLUE
@@ -150,9 +165,9 @@ def missed(reports: Sequence[SegmentReport], overall: float, share: float) -> Fi
     axes.set_ylim(-0.6, max(len(shown), 1) - 0.4)
     axes.set_xlim(0, 1)
     axes.set_xlabel(
-        f"share of churned customers outside the top {share:.0%} (red: more than among the others)"
+        f"share of churned rows outside the top {100 * share:.0f} % "
+        "(red: more than among the others)"
     )
-    axes.legend(loc="lower left", frameon=False, fontsize=9)
     _clean(axes, "x")
     return figure
 
@@ -176,7 +191,7 @@ def _number_panel(axes: Axes, feature: Feature, values: Floats, added: Floats) -
         axes.text(
             0.97,
             0.96,
-            f"null: {added[~known].mean():+.2f} ({(~known).mean():.0%} of rows)",
+            f"null: {added[~known].mean():+.2f} ({100 * (~known).mean():.0f} % of rows)",
             transform=axes.transAxes,
             ha="right",
             va="top",
@@ -184,7 +199,23 @@ def _number_panel(axes: Axes, feature: Feature, values: Floats, added: Floats) -
             color="#5b6b7b",
         )
     axes.set_xlabel(feature.unit or "", fontsize=9)
-    axes.locator_params(axis="x", nbins=5)
+    if known.any() and _is_long_tailed(values[known]):
+        # Linear near 0, where many are, and by tens beyond.
+        axes.set_xscale("symlog", linthresh=_middle(values[known]))
+        axes.minorticks_off()
+    else:
+        axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+
+
+def _is_long_tailed(values: Floats) -> bool:
+    return bool(np.quantile(np.abs(values), _SHOWN_QUANTILE) > 50 * _middle(values) > 0)
+
+
+def _middle(values: Floats) -> float:
+    """Return the median size of what is not 0; 0 where all is."""
+    size = np.abs(values[values != 0])
+    return float(np.median(size)) if size.size else 0.0
 
 
 def _category_panel(axes: Axes, feature: Feature, values: pd.Series, added: Floats) -> None:
