@@ -69,8 +69,8 @@ def _what(facts: CardFacts) -> list[Block]:
                 ["calibration", record.calibration_method],
                 [
                     "frozen training set",
-                    f"{record.training_set_id}: {frozen.row_count:,} rows, {frozen.label_rate:.1%} "
-                    "churned",
+                    f"{record.training_set_id}: {frozen.row_count:,} rows, "
+                    f"{100 * frozen.label_rate:.1f} % churned",
                 ],
                 ["SHA-256 of its file", record.training_set_sha256],
                 ["fingerprint of gold", record.gold_fingerprint],
@@ -87,31 +87,65 @@ def _judged(facts: CardFacts) -> list[Block]:
     for each in record.evaluations:
         if (each.split, each.segment_type) == (TEST, OVERALL):
             found.setdefault(each.estimator, {})[each.metric] = each
-    columns = [spoken(name) for name in found]
+    truth = {} if record.truth is None else record.truth.of_truth
+    columns = [*(spoken(name) for name in found), *(["the truth itself"] if truth else [])]
     rows = [
-        [metric.replace("_", " "), *(_cell(found[name].get(metric)) for name in found)]
+        [
+            metric.replace("_", " "),
+            *(_cell(found[name].get(metric)) for name in found),
+            *([_figure(truth.get(metric), metric)] if truth else []),
+        ]
         for metric in METRICS
     ]
-    blocks: list[Block] = [
+    return [
         Heading("How it was judged"),
         Paragraph(
             "On the test rows; in brackets 95 % intervals, by bootstrap over customers. Capacity "
-            f"is the top {facts.capacity_share:.0%}."
+            f"is the top {100 * facts.capacity_share:.0f} %."
         ),
         Grid(["", *columns], rows, right=columns),
         Paragraph(f"In one line: {record.decision.evidence}."),
+        *_chosen(facts),
     ]
-    if record.truth is not None:
-        truth = record.truth
-        blocks.append(
-            Paragraph(
-                "The demo company's own true probability reaches an average precision of "
-                f"{truth.average_precision:.3f} and a ROC AUC of {truth.roc_auc:.3f} on these "
-                f"rows; the model {truth.model_average_precision:.3f} and "
-                f"{truth.model_roc_auc:.3f}."
-            )
-        )
-    return blocks
+
+
+def _chosen(facts: CardFacts) -> list[Block]:
+    standings, policies = facts.record.standings, facts.record.policies
+    columns = ["average precision", "worst date", "over recency alone", "behind the best"]
+    called = ["from", "called", "precision", "recall"]
+    return [
+        Heading("Families by past dates, each judged by what was known on it", 3),
+        Grid(
+            ["", *columns],
+            [
+                [
+                    spoken(each.estimator),
+                    _ranged(each.mean, _three),
+                    "–" if each.worst is None else f"{each.worst:.3f} ({each.worst_fold})",
+                    "" if each.gain is None else _ranged(each.gain, _signed),
+                    "" if each.gap is None else _ranged(each.gap, _signed),
+                ]
+                for each in standings
+            ],
+            right=columns,
+        ),
+        Heading("From which probability on to call, chosen on those dates", 3),
+        Grid(
+            ["policy", *called],
+            [
+                [
+                    f"{each.policy}{' (chosen)' if each.policy == policies.chosen else ''}",
+                    "nobody" if each.threshold.value is None else f"{each.threshold.value:.3f}",
+                    percent(each.reached.share_called),
+                    percent(each.reached.precision),
+                    percent(each.reached.recall),
+                ]
+                for each in policies.thresholds
+            ],
+            right=called,
+        ),
+        Paragraph(f"Bound on the churn value that is missed: {policies.bound.why}."),
+    ]
 
 
 def _weak(facts: CardFacts) -> list[Block]:
@@ -120,7 +154,8 @@ def _weak(facts: CardFacts) -> list[Block]:
     blocks: list[Block] = [
         Heading("Where it is weak: who is missed more"),
         Paragraph(
-            f"At a capacity of {facts.capacity_share:.0%} of all rows, {facts.missed:.0%} of the "
+            f"At a capacity of {100 * facts.capacity_share:.0f} % of all rows, "
+            f"{100 * facts.missed:.0f} % of the "
             "churned rows are not called. The list takes the likeliest first, so segments that "
             "churn less are missed more, and that alone is no fault of the model."
         ),
@@ -131,7 +166,7 @@ def _weak(facts: CardFacts) -> list[Block]:
                     f"{each.kind}: {each.segment}",
                     f"{each.observations:,}",
                     f"{each.churned:,}",
-                    f"{each.called_share:.0%}",
+                    f"{100 * each.called_share:.0f} %",
                     percent(each.missed),
                     points(each.missed_beyond_others),
                 ]
@@ -167,8 +202,8 @@ def _calibrated(facts: CardFacts) -> list[Block]:
     off = [each for each in facts.segments if each.is_biased]
     said = [
         f"{each.kind} {each.segment}: probabilities too "
-        f"{'high' if (each.bias.value or 0) > 0 else 'low'}, {each.forecast:.1%} where "
-        f"{each.happened:.1%} churned."
+        f"{'high' if (each.bias.value or 0) > 0 else 'low'}, {100 * each.forecast:.1f} % where "
+        f"{100 * each.happened:.1f} % churned."
         for each in off
     ]
     return [
@@ -178,8 +213,8 @@ def _calibrated(facts: CardFacts) -> list[Block]:
             [
                 [
                     f"{each.kind}: {each.segment}",
-                    f"{each.forecast:.1%}",
-                    f"{each.happened:.1%}",
+                    f"{100 * each.forecast:.1f} %",
+                    f"{100 * each.happened:.1f} %",
                     points(each.bias, places=1),
                 ]
                 for each in facts.segments
@@ -222,7 +257,7 @@ def _looks_at(facts: CardFacts) -> list[Block]:
         Grid(
             ["family", "features", "share of the contributions"],
             [
-                [family, str(len(places)), f"{float(size[places].sum()) / total:.1%}"]
+                [family, str(len(places)), f"{100 * float(size[places].sum()) / total:.1f} %"]
                 for family, places in by_family
             ],
             right=["features", "share of the contributions"],
@@ -257,7 +292,7 @@ def spoken(estimator: str) -> str:
 
 def percent(estimate: Estimate) -> str:
     """Return a share with its interval; a dash for none."""
-    return _ranged(estimate, lambda value: f"{value:.0%}")
+    return _ranged(estimate, lambda value: f"{100 * value:.0f} %")
 
 
 def points(estimate: Estimate, places: int = 0) -> str:
@@ -269,8 +304,21 @@ def _cell(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "–"
     estimate = Estimate(evaluation.value, evaluation.lower_bound, evaluation.upper_bound)
-    is_days = evaluation.metric.endswith("_days")
-    return _ranged(estimate, lambda value: f"{value:.0f}" if is_days else f"{value:.3f}")
+    return _ranged(estimate, lambda value: _figure(value, evaluation.metric))
+
+
+def _figure(value: float | None, metric: str) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if metric.endswith("_days") else _three(value)
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
 
 
 def _ranged(estimate: Estimate, write: Callable[[float], str]) -> str:

@@ -27,10 +27,6 @@ from ml.training_set import KEY_COLUMNS, LabelledRows
 
 Words = NDArray[np.object_]
 
-# TreeSHAP of more rows would add minutes, and dots that hide each other, but no knowledge.
-_EXPLAINED_ROWS = 2000
-# With more, most would hold too few churned customers to say anything of.
-_MOST_COUNTRIES = 8
 _COUNTRY = "country"
 
 
@@ -97,12 +93,12 @@ def gather(settings: Settings, store: Registry, version: RegisteredVersion) -> C
     segments = by_segment(
         outcomes,
         forecast,
-        _segments(data, frame, everything),
+        _segments(data, frame, everything, settings.card.countries),
         share=share,
         samples=settings.train.bootstrap_samples,
         rng=rng,
     )
-    sample = frame.iloc[_sample(len(frame), rng)]
+    sample = frame.iloc[_sample(len(frame), settings.card.explained_rows, rng)]
     aliases = store.aliases(version.model_name)
     return CardFacts(
         version=version,
@@ -135,19 +131,21 @@ def _test_rows(
     return LabelledRows.of(keys), matrix.to_frame(found, model.types)
 
 
-def _segments(data: LabelledRows, frame: pd.DataFrame, rows: NDArray[np.bool_]) -> dict[str, Words]:
+def _segments(
+    data: LabelledRows, frame: pd.DataFrame, rows: NDArray[np.bool_], countries: int
+) -> dict[str, Words]:
     kinds: dict[str, Any] = {
         name: merge_rare(words, len(words)) for name, words in data.segments(rows).items()
     }
     if _COUNTRY in frame.columns:
-        country = merge_rare(frame[_COUNTRY].to_numpy(dtype=object), _MOST_COUNTRIES)
+        country = merge_rare(frame[_COUNTRY].to_numpy(dtype=object), countries)
         if len(set(country)) > 1:
             kinds[_COUNTRY] = country
     kinds["as of"] = np.array([str(matrix.as_date(day)) for day in data.as_of_date], dtype=object)
     return kinds
 
 
-def _sample(rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    if rows <= _EXPLAINED_ROWS:
+def _sample(rows: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    if rows <= most:
         return np.arange(rows)
-    return np.sort(rng.choice(rows, _EXPLAINED_ROWS, replace=False))
+    return np.sort(rng.choice(rows, most, replace=False))
