@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import FixedLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ml.card.segments import SegmentReport
@@ -201,7 +201,15 @@ def _number_panel(axes: Axes, feature: Feature, values: Floats, added: Floats) -
     axes.set_xlabel(feature.unit or "", fontsize=9)
     if known.any() and _is_long_tailed(values[known]):
         # Linear near 0, where many are, and by tens beyond.
-        axes.set_xscale("symlog", linthresh=_middle(values[known]))
+        least = int(np.ceil(np.log10(_middle(values[known]))))
+        axes.set_xscale("symlog", linthresh=10.0**least)
+        most = int(np.log10(np.abs(axes.get_xlim()).max()))
+        tens = 10.0 ** np.arange(least, most + 1)
+        lowest = axes.get_xlim()[0]
+        if lowest <= -tens[0]:
+            # Both sides have their tens: every other one leaves room for the words.
+            tens = tens[::2]
+        axes.xaxis.set_major_locator(FixedLocator([*-tens[-tens > lowest], 0, *tens]))
         axes.minorticks_off()
     else:
         axes.locator_params(axis="x", nbins=5)

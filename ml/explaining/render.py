@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
@@ -12,6 +14,7 @@ from ml.phrases import value_text
 
 _SHOWN_PARTS = 12
 _SHOWN_SCORES = 12
+_WIDTH_OF_WORDS, _WIDTH_OF_VALUE = 60, 13
 _ARROWS = {"raises": "▲", "lowers": "▼"}
 
 
@@ -21,7 +24,7 @@ def of_customer(explained: Explanation) -> RenderableType:
         title(f"{explained.customer_id} as of {explained.as_of_date}"),
         table(["", ""], _facts(explained), header=False),
         title("What makes the score"),
-        _table_of_parts(explained),
+        _Parts(explained),
         *_sum(explained),
     ]
     if explained.history:
@@ -51,23 +54,31 @@ def _facts(explained: Explanation) -> list[list[str]]:
     return facts
 
 
-def _table_of_parts(explained: Explanation) -> RenderableType:
-    days = [explained.as_of_date, *explained.earlier_dates]
-    columns = ["adds", "why", *(str(day) for day in days)]
-    rows = [
-        [
-            f"{_ARROWS[part.effect]} {part.contribution:+.3f}",
-            part.reason,
-            *_values(explained, part, len(days)),
+@dataclass(frozen=True)
+class _Parts:
+    """The strongest parts, with values at as many dates as the page has room for."""
+
+    explained: Explanation
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        explained = self.explained
+        room = max((options.max_width - _WIDTH_OF_WORDS) // _WIDTH_OF_VALUE, 1)
+        days = [explained.as_of_date, *explained.earlier_dates][:room]
+        columns = ["adds", "why", *(str(day) for day in days)]
+        rows = [
+            [
+                f"{_ARROWS[part.effect]} {part.contribution:+.3f}",
+                part.reason,
+                *_values(explained, part, len(days)),
+            ]
+            for part in explained.parts[:_SHOWN_PARTS]
         ]
-        for part in explained.parts[:_SHOWN_PARTS]
-    ]
-    return table(columns, rows, right=("adds", *columns[2:]))
+        yield table(columns, rows, right=("adds", *columns[2:]))
 
 
 def _values(explained: Explanation, part: Part, count: int) -> list[str]:
     feature = explained.features[part.feature]
-    shown = [value_text(feature, value) for value in part.values]
+    shown = [value_text(feature, value) for value in part.values[:count]]
     return [*shown, *[""] * (count - len(shown))]
 
 
