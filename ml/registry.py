@@ -133,25 +133,6 @@ class Registry:
         """Return the numbers of a model's versions, rising; none where there is no model."""
         with _readable_errors(self._uri):
             return self._numbers(model_name)
-    def versions(self, model_name: str) -> dict[int, RegisteredVersion]:
-        """Return every version of a model by its number, in order; empty where there is none."""
-        with _readable_errors(self._uri):
-            if not self._has_model(model_name):
-                return {}
-            found = self._client.search_model_versions(f"name = '{model_name}'")
-            by_number = {int(each.version): str(each.run_id) for each in found}
-            return {
-                number: RegisteredVersion(model_name, number, by_number[number])
-                for number in sorted(by_number)
-            }
-
-    def aliases(self, model_name: str) -> dict[str, int]:
-        """Return every alias of a model with the number of the version that it names."""
-        with _readable_errors(self._uri):
-            if not self._has_model(model_name):
-                return {}
-            named = self._client.get_registered_model(model_name).aliases
-            return {alias: int(number) for alias, number in sorted(named.items())}
 
     def trained_with(self, model_name: str, training_key: str) -> RegisteredVersion | None:
         """Return the newest version trained with this key, or None."""

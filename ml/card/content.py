@@ -6,10 +6,8 @@ from ml.card import pictures
 from ml.card.blocks import Block, Bullets, Grid, Heading, Paragraph, Picture
 from ml.card.facts import CardFacts
 from ml.card.segments import SegmentReport
-from ml.champion import verdict
 from ml.judge import MIN_SEGMENT_CLASS, OVERALL, TEST, Evaluation
 from ml.metrics import METRICS, Estimate
-from ml.registry import CHAMPION
 
 _FEATURES_SHOWN = 15
 
@@ -49,7 +47,6 @@ def _what(facts: CardFacts) -> list[Block]:
             f"churn {horizons}, from {record.feature_count} features of gold.customer_360."
             f"{named}"
         ),
-        Paragraph(verdict(record.decision, is_champion=CHAMPION in facts.aliases)),
         Heading("What it was made from"),
         Grid(
             ["", ""],
@@ -91,7 +88,7 @@ def _judged(facts: CardFacts) -> list[Block]:
     columns = [*(spoken(name) for name in found), *(["the truth itself"] if truth else [])]
     rows = [
         [
-            metric.replace("_", " "),
+            _words(metric),
             *(_cell(found[name].get(metric)) for name in found),
             *([_figure(truth.get(metric), metric)] if truth else []),
         ]
@@ -104,8 +101,8 @@ def _judged(facts: CardFacts) -> list[Block]:
             f"is the top {100 * facts.capacity_share:.0f} %."
         ),
         Grid(["", *columns], rows, right=columns),
-        Paragraph(f"In one line: {record.decision.evidence}."),
         *_chosen(facts),
+        *_gates(facts),
     ]
 
 
@@ -145,6 +142,28 @@ def _chosen(facts: CardFacts) -> list[Block]:
             right=called,
         ),
         Paragraph(f"Bound on the churn value that is missed: {policies.bound.why}."),
+    ]
+
+
+def _gates(facts: CardFacts) -> list[Block]:
+    if not facts.gates:
+        said = (
+            "It has not been at the gates: `holdfast promote --dry-run` says what they would say."
+        )
+        return [Heading("Whether it may serve", 3), Paragraph(said)]
+    return [
+        Heading("Whether it may serve: what the gates said last", 3),
+        Grid(
+            ["gate", "", "evidence"],
+            [
+                [
+                    gate.gate.replace("_", " "),
+                    "passed" if gate.is_passed else "failed",
+                    gate.evidence,
+                ]
+                for gate in facts.gates
+            ],
+        ),
     ]
 
 
@@ -287,7 +306,11 @@ def spoken(estimator: str) -> str:
     """Return an estimator's name in words."""
     names = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "catboost": "CatBoost"}
     words = {"recency": "recency alone", **names}
-    return words.get(estimator, estimator.replace("_", " "))
+    return words.get(estimator, _words(estimator))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def percent(estimate: Estimate) -> str:

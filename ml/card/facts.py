@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ml import explain, matrix
 from ml.card.segments import SegmentReport, by_segment, called, merge_rare
+from ml.champion import read_record
 from ml.contract import Feature, load_contract
 from ml.errors import DataError
 from ml.estimators import ChurnModel
@@ -20,10 +21,13 @@ from ml.explain import Contributions
 from ml.frozen import sets
 from ml.frozen.sets import FrozenSet
 from ml.metrics import Forecast
+from ml.promotion.gates import Gate
+from ml.promotion.history import newest_verdict
 from ml.records import TrainingRecord
-from ml.registry import RegisteredVersion, Registry
+from ml.registry import CHAMPION, RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.training_set import KEY_COLUMNS, LabelledRows
+from ml.warehouse import Warehouse
 
 Words = NDArray[np.object_]
 
@@ -42,6 +46,8 @@ class CardFacts:
         The model's features, with their contract.
     frozen
         The set it was trained on.
+    gates
+        What they said of the version last, on its way to champion; empty where they never did.
     missed
         Share of the churned test rows outside the capacity.
     segments
@@ -57,6 +63,7 @@ class CardFacts:
     aliases: tuple[str, ...]
     features: Mapping[str, Feature]
     frozen: FrozenSet
+    gates: tuple[Gate, ...]
     capacity_share: float
     missed: float
     segments: tuple[SegmentReport, ...]
@@ -72,7 +79,7 @@ def gather(settings: Settings, store: Registry, version: RegisteredVersion) -> C
     DataError
         If the frozen set is gone or was changed since.
     """
-    record = TrainingRecord.from_dict(store.load_record(version))
+    record = read_record(store, version)
     model = store.load_model(version)
     frozen = sets.find(settings, record.training_set_id)
     if frozen is None:
@@ -99,15 +106,16 @@ def gather(settings: Settings, store: Registry, version: RegisteredVersion) -> C
         rng=rng,
     )
     sample = frame.iloc[_sample(len(frame), settings.card.explained_rows, rng)]
-    aliases = store.aliases(version.model_name)
+    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        since = store.registered_at(version)
+        gates = newest_verdict(warehouse, version, CHAMPION, since=since)
     return CardFacts(
         version=version,
         record=record,
-        aliases=tuple(
-            alias for alias, number in aliases.items() if number == version.model_version
-        ),
+        aliases=store.aliases_of(version),
         features=load_contract(settings.manifest_path).of(model.types),
         frozen=frozen,
+        gates=gates,
         capacity_share=share,
         missed=float((outcomes.target * (1 - inside)).sum() / churned),
         segments=segments,

@@ -73,12 +73,12 @@ def _customer(
 
 def _card(settings: Settings, steps: Steps, model: str | None) -> tuple[Any, RenderableType]:
     from ml.card.write import write_card
-    from ml.registry import Registry
+    from ml.explaining.customer import version_of
+    from ml.promotion.versions import open_registry
     from ml.terminal import pairs_of
-    from ml.versions import require_version
 
     with steps.step("Write the model's card") as step:
-        store = Registry(settings.mlflow_uri, settings.artifact_root)
-        version = require_version(store, settings.train.model_name, model)
+        store = open_registry(settings)
+        version = version_of(settings, store, model)
         written = write_card(settings, store, version, progress=step.progress)
     return written, pairs_of(written)

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from ml import explain, matrix
+from ml.champion import read_record, require_champion
 from ml.contract import Feature, load_contract
 from ml.errors import DataError
 from ml.estimators import ChurnModel
 from ml.progress import Progress, silent
+from ml.promotion.versions import named, open_registry
 from ml.reasons import Wording, date_before
-from ml.records import TrainingRecord
-from ml.registry import Registry
+from ml.registry import RegisteredVersion, Registry
 from ml.score import ranking
 from ml.settings import Settings
 from ml.training_set import require_features
-from ml.versions import require_version
 from ml.warehouse import Warehouse
 
 _SOURCE = "gold.customer_360"
@@ -146,10 +146,10 @@ def explain_customer(
     say = progress or silent
     Warehouse.require(settings.warehouse_path)
     say("Loading the model", 0, 0)
-    store = Registry(settings.mlflow_uri, settings.artifact_root)
-    version = require_version(store, settings.train.model_name, model)
+    store = open_registry(settings)
+    version = version_of(settings, store, model)
     fitted = store.load_model(version)
-    record = TrainingRecord.from_dict(store.load_record(version))
+    record = read_record(store, version)
     say("Scoring the customers of the date", 0, 0)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, fitted.types)
@@ -186,6 +186,14 @@ def explain_customer(
         history=history,
         features=features,
     )
+
+
+def version_of(settings: Settings, store: Registry, name: str | None) -> RegisteredVersion:
+    """Return the version that a number or an alias names; without one, the champion."""
+    model_name = settings.train.model_name
+    if name is None:
+        return require_champion(store, model_name).version
+    return named(store, model_name, name)
 
 
 def _dates_of(warehouse: Warehouse, customer_id: str) -> list[date]:
