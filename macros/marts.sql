@@ -28,18 +28,3 @@
         {{ left }}.{{ column }} = {{ right }}.{{ column }}{{ " and " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
-
-
-{% macro null_meanings() -%}
-    {#- (feature, what its null means) of every feature that may be null, from its contract. -#}
-    {%- set meanings = [] -%}
-    {%- for family in holdfast.feature_families() if execute -%}
-        {%- set columns = graph.nodes["model.holdfast.gold_features_" ~ family].columns -%}
-        {%- for column in columns.values() if column.meta.family -%}
-            {%- if column.meta.null_means != "never null" -%}
-                {%- do meanings.append((column.name, column.meta.null_means)) -%}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(meanings) }}
-{%- endmacro %}

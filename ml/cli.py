@@ -12,6 +12,7 @@ from rich.console import RenderableType
 
 from ml.audit.command import app as audit_app
 from ml.choosing.command import Families, ablate, backtest
+from ml.explaining.command import explain
 from ml.frozen.command import freeze
 from ml.peers.command import peers
 from ml.progress import Steps, by_share
@@ -171,6 +172,9 @@ def score(
         return result, pairs_of(result)
 
     execute(work, project_dir, target, vars, as_json)
+
+
+app.command()(explain)
 
 
 @app.command()

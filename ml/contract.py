@@ -48,6 +48,7 @@ class Feature:
     tier: int | None = None
     leakage_risk: str | None = None
     unit: str | None = None
+    phrase: str | None = None
     null_means: str | None = None
     reach_days: int | None = None
     description: str = ""
@@ -78,6 +79,14 @@ class FeatureContract:
     def features_hash(self) -> str:
         """Return the sha256 over names and types, in order."""
         return features_hash(self.types)
+
+    def of(self, types: Mapping[str, str]) -> dict[str, Feature]:
+        """Return the features of these types by name, bare where the contract has none such."""
+        known = {feature.name: feature for feature in self.features}
+        return {
+            name: known.get(name, Feature(name, normal_type(data_type), family="unknown"))
+            for name, data_type in types.items()
+        }
 
 
 def normal_type(data_type: str) -> str:
@@ -267,6 +276,7 @@ def _feature(column: Mapping[str, Any], meta: Mapping[str, Any], *, model: str) 
         tier=_whole(meta.get("tier")),
         leakage_risk=_text(meta.get("leakage_risk")),
         unit=_text(meta.get("unit")),
+        phrase=_text(meta.get("phrase")),
         null_means=_text(meta.get("null_means")),
         reach_days=_whole(meta.get("reach_days")),
         description=str(column.get("description") or "").strip(),

@@ -190,6 +190,14 @@ class Registry:
             for name, figure in figures.items():
                 self._client.log_figure(run_id, figure, f"curves/{name}")
 
+    def keep(self, run_id: str, path: Path, folder: str) -> None:
+        """Keep a file, or a folder with all that is in it, in a folder of the run's artifacts."""
+        with _readable_errors(self._uri):
+            if path.is_dir():
+                self._client.log_artifacts(run_id, str(path), f"{folder}/{path.name}")
+            else:
+                self._client.log_artifact(run_id, str(path), folder)
+
     def register(
         self,
         run_id: str,

@@ -11,19 +11,22 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml import checks, explain, matrix
+from ml import checks, explain, matrix, reasons
 from ml.champion import Champion, require_champion
 from ml.clock import utc_now
+from ml.contract import load_contract
 from ml.door import require_pass
 from ml.errors import ContractError, DataError
 from ml.estimators import ChurnModel
 from ml.progress import Progress, silent
+from ml.reasons import Wording
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.training_set import require_features
 from ml.warehouse import Warehouse
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _SOURCE = "gold.customer_360"
 
@@ -65,6 +68,7 @@ class _Slice:
     features_hash: str
     gold_fingerprint: str
     rows: int
+    wording: Wording
 
     @property
     def where(self) -> dict[str, object]:
@@ -111,7 +115,7 @@ def score(
     model = store.load_model(champion.version)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, champion, model, as_of)
+        wanted = _slice(settings, warehouse, champion, model, as_of)
         there = _existing(warehouse, wanted, model, settings.score.reasons)
         if there is not None:
             return there
@@ -124,11 +128,11 @@ def score(
     say("Writing the predictions", 0, 0)
     with Warehouse.open(settings.warehouse_path) as warehouse:
         # Reasons first: predictions that are there have their reasons.
-        reasons = warehouse.replace_slice(
+        written = warehouse.replace_slice(
             "ml.prediction_reasons", _reason_batches(scored, wanted), where=wanted.where
         )
         warehouse.replace_slice("ml.predictions", predictions, where=wanted.where)
-    return _result(wanted, run_id, reasons, float(scored.probability.mean()), is_new=True)
+    return _result(wanted, run_id, written, float(scored.probability.mean()), is_new=True)
 
 
 def has_champion(settings: Settings) -> bool:
@@ -151,11 +155,12 @@ def is_current(settings: Settings, *, as_of: date | None = None) -> bool:
     model = store.load_model(champion.version)
     with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
-        wanted = _slice(warehouse, champion, model, as_of)
+        wanted = _slice(settings, warehouse, champion, model, as_of)
         return _existing(warehouse, wanted, model, settings.score.reasons) is not None
 
 
 def _slice(
+    settings: Settings,
     warehouse: Warehouse,
     champion: Champion,
     model: ChurnModel,
@@ -196,6 +201,11 @@ def _slice(
         features_hash=model.features_hash,
         gold_fingerprint=str(fingerprint[0]["fingerprint"]),
         rows=customers[day],
+        wording=Wording(
+            features=load_contract(settings.manifest_path).of(model.types),
+            as_of_date=day,
+            before_date=reasons.date_before(customers, day),
+        ),
     )
 
 
@@ -222,57 +232,74 @@ def _existing(
     ]
     if len(found) != 1 or not same:
         return None
-    reasons = warehouse.query(
-        "select count(*) as rows, coalesce(max(reason_rank), 0) as most "
+    written = warehouse.query(
+        "select count(*) as rows, coalesce(max(reason_rank), 0) as most, "
+        "count(*) filter (where reason is null) as wordless "
         f"from ml.prediction_reasons {condition}",
         keys,
     ).to_pylist()[0]
-    # Another number of reasons may be asked for now than was then.
-    if reasons["most"] != min(most_reasons, explain.used_features(model)):
+    # Another number of reasons may be asked for now than was then, or then they had no words.
+    if written["wordless"] or written["most"] != min(most_reasons, explain.used_features(model)):
         return None
     return _result(
-        wanted, same[0]["run_id"], reasons["rows"], same[0]["mean_probability"], is_new=False
+        wanted, same[0]["run_id"], written["rows"], same[0]["mean_probability"], is_new=False
     )
 
 
 def _score_rows(
     warehouse: Warehouse, model: ChurnModel, wanted: _Slice, settings: Settings, say: Progress
 ) -> _Scored:
-    # The names come from the model's contract and were found among the relation's own columns.
-    columns = ", ".join(f'"{name}"' for name in model.types)
     customers: list[pa.Array] = []
     scores: list[Floats] = []
-    reasons: list[pa.RecordBatch] = []
+    found: list[pa.RecordBatch] = []
     done = 0
     for batch in warehouse.stream(
-        f"select customer_id, {columns} from {_SOURCE} where as_of_date = ?",
-        [wanted.as_of_date],
+        f"select {reasons.select_list(wanted.wording)} from {_SOURCE} as now "
+        f"left join {_SOURCE} as earlier "
+        "on now.customer_id = earlier.customer_id and earlier.as_of_date = ? "
+        "where now.as_of_date = ?",
+        [wanted.wording.before_date, wanted.as_of_date],
         batch_rows=settings.score.batch_rows,
     ):
         parts = explain.contributions(model, matrix.to_frame(batch, model.types))
         customers.append(batch.column("customer_id"))
         scores.append(parts.raw_score)
-        reasons.append(_reasons(batch, parts, settings.score.reasons))
+        found.append(_reasons(batch, parts, wanted.wording, settings.score.reasons))
         done += batch.num_rows
         say("Scoring", done, wanted.rows)
     raw = np.concatenate(scores)
     return _Scored(
-        pa.concat_arrays(customers), raw, model.calibrator.probability(raw), tuple(reasons)
+        pa.concat_arrays(customers), raw, model.calibrator.probability(raw), tuple(found)
     )
 
 
-def _reasons(batch: pa.RecordBatch, parts: explain.Contributions, most: int) -> pa.RecordBatch:
+def _reasons(
+    batch: pa.RecordBatch, parts: explain.Contributions, wording: Wording, most: int
+) -> pa.RecordBatch:
     top = explain.top_reasons(parts.values, most)
     columns = explain.reason_columns(batch, parts.features, top)
-    customers = batch.column("customer_id").take(pa.array(columns.pop("row")))
-    return pa.RecordBatch.from_pydict({"customer_id": customers, **columns})
+    row = np.asarray(columns.pop("row"))
+    return pa.RecordBatch.from_pydict(
+        {
+            "customer_id": batch.column("customer_id").take(pa.array(row)),
+            **columns,
+            "reason": reasons.reason_words(batch, wording, row, columns["feature"]),
+        }
+    )
+
+
+def ranking(customer_id: pa.Array, score: Floats, probability: Floats) -> Integers:
+    """Return the rows in order of rank, `(n_customers,)`: the likeliest to churn first.
+
+    Calibration makes ties; the score and then the key decide them.
+    """
+    customers = matrix.to_objects(customer_id).astype(str)
+    return np.lexsort((customers, -score, -probability))
 
 
 def _predictions(scored: _Scored, wanted: _Slice, run_id: str, scored_at: datetime) -> pa.Table:
     """Return rows of `ml.predictions`, in order of rank."""
-    customers = matrix.to_objects(scored.customer_id).astype(str)
-    # Calibration makes ties; the score and then the key decide them.
-    order = np.lexsort((customers, -scored.score, -scored.probability))
+    order = ranking(scored.customer_id, scored.score, scored.probability)
     count = len(order)
     shared = {
         **wanted.where,

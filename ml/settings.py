@@ -148,6 +148,20 @@ class PromoteSettings:
 
 
 @dataclass(frozen=True)
+class CardSettings:
+    """What the card of a model version holds, and when it is written."""
+
+    after_training: bool
+    explained_rows: int
+    countries: int
+
+    def __post_init__(self) -> None:
+        """Refuse values that no card could use."""
+        _at_least("card.explained_rows", self.explained_rows, 1)
+        _at_least("card.countries", self.countries, 1)
+
+
+@dataclass(frozen=True)
 class SummarySettings:
     """What the summary of a run shows."""
 
@@ -194,6 +208,7 @@ class Settings:
     decide: DecideSettings
     score: ScoreSettings
     promote: PromoteSettings
+    card: CardSettings
     summary: SummarySettings
     experiments: Mapping[str, Mapping[str, Any]]
 
@@ -288,6 +303,7 @@ def load_settings(
         decide=_section(DecideSettings, "decide", values["decide"]),
         score=_section(ScoreSettings, "score", values["score"]),
         promote=_section(PromoteSettings, "promote", values["promote"]),
+        card=_section(CardSettings, "card", values["card"]),
         summary=_section(SummarySettings, "summary", values["summary"]),
         experiments=_experiments(values["experiments"]),
     )

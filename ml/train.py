@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
+from ml.card.write import write_card
 from ml.champion import read_record
 from ml.choosing.past import with_families
 from ml.choosing.tuning import tune
@@ -156,7 +157,10 @@ def train(
             tags=_named(frozen),
         )
     freeze.register(settings, frozen)
-    return _settled(settings, store, version, record, say, is_new=True)
+    result = _settled(settings, store, version, record, say, is_new=True)
+    if settings.card.after_training:
+        write_card(settings, store, version, progress=say)
+    return result
 
 
 def is_current(settings: Settings) -> bool:

@@ -8,64 +8,25 @@ with customer_risk as (
 
 prediction_reasons as (
 
-    select
-        customer_id,
-        as_of_date,
-        model_name,
-        model_version,
-        reason_rank,
-        feature,
-        -- a decimal of six places reads better without the zeros at its end
-        case
-            when feature_value like '%.______'
-                then trim(trailing '.' from trim(trailing '0' from feature_value))
-            else feature_value
-        end as feature_value
-    from {{ source('ml', 'prediction_reasons') }}
+    select * from {{ source('ml', 'prediction_reasons') }}
     where contribution > 0
-
-),
-
--- what an absent value says of a customer, from the contracts of the features
-null_meanings as (
-    {% for feature, null_means in holdfast.null_meanings() %}
-    select
-        '{{ feature }}' as feature,
-        '{{ null_means | replace("'", "''") }}' as null_means
-    union all
-    {%- endfor %}
-    select
-        cast(null as {{ dbt.type_string() }}) as feature,
-        cast(null as {{ dbt.type_string() }}) as null_means
 
 ),
 
 reasons as (
 
     select
-        prediction_reasons.customer_id,
-        prediction_reasons.as_of_date,
-        prediction_reasons.model_name,
-        prediction_reasons.model_version,
-        prediction_reasons.feature
-        || coalesce(
-            ' = ' || prediction_reasons.feature_value,
-            ': ' || null_meanings.null_means,
-            ' is unknown'
-        ) as reason,
+        customer_id,
+        as_of_date,
+        model_name,
+        model_version,
+        -- scored before reasons had words
+        coalesce(prediction_reasons.reason, prediction_reasons.feature) as reason,
         row_number() over (
-            partition by
-                prediction_reasons.customer_id,
-                prediction_reasons.as_of_date,
-                prediction_reasons.model_name,
-                prediction_reasons.model_version
-            order by
-                prediction_reasons.reason_rank asc nulls last,
-                prediction_reasons.feature asc nulls last
+            partition by customer_id, as_of_date, model_name, model_version
+            order by reason_rank asc nulls last, feature asc nulls last
         ) as place
     from prediction_reasons
-    left join null_meanings
-        on prediction_reasons.feature = null_meanings.feature
 
 ),
 

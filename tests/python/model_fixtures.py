@@ -36,6 +36,8 @@ SMALL = {
         "lightgbm": {"bags": 2, "n_estimators": 40, "learning_rate": 0.1, "n_jobs": 1},
     },
     "score": {"reasons": 3, "batch_rows": 100},
+    # Drawn by the tests that look at it.
+    "card": {"after_training": False},
 }
 LABEL_DELAY_DAYS = 14
 

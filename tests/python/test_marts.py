@@ -167,7 +167,8 @@ create table ml.alias_history as select 'churn' as model_name, 'champion' as ali
     timestamp '2024-08-01' + to_days(version) as changed_at
     from (values (1), (2)) as versions (version);
 create table ml.prediction_reasons as select customer_id, as_of_date, model_name, model_version,
-    1 as reason_rank, 'tenure_days' as feature, '7' as feature_value, 0.5::double as contribution
+    1 as reason_rank, 'tenure_days' as feature, '7' as feature_value, 0.5::double as contribution,
+    'customer for 7 days' as reason
     from ml.predictions;
 """
 
@@ -322,7 +323,7 @@ def test_the_worklist_holds_the_most_money_at_risk(project: Project) -> None:
         at_risk.sort_values(ascending=False).head(CAPACITY).tolist(), abs=0.005
     )
     assert set(worklist["model_version"]) == {2}
-    assert set(worklist["reason_1"]) == {"tenure_days = 7"}
+    assert set(worklist["reason_1"]) == {"customer for 7 days"}
 
 
 def test_every_claim_holds_and_can_fail(project: Project) -> None:

@@ -1,0 +1,1 @@
+"""Explain one customer's score to a person."""
