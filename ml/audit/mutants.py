@@ -105,6 +105,8 @@ class MutantsResult:
 
     Attributes
     ----------
+    is_complete
+        Whether all that were asked for were tried; the report is written after each.
     trials
         Leaks first, in the order of the zoo.
     report
@@ -113,6 +115,7 @@ class MutantsResult:
 
     audit_id: str
     created_at: datetime
+    is_complete: bool
     trials: tuple[Trial, ...]
     report: Path
 
@@ -136,6 +139,7 @@ class MutantsResult:
         return {
             "audit_id": self.audit_id,
             "created_at": self.created_at,
+            "is_complete": self.is_complete,
             "is_green": self.is_green,
             "leaks": len(self.leaks),
             "killed": sum(bool(trial.alarms) for trial in self.leaks),
@@ -181,6 +185,21 @@ def mutants(
         raise UsageError(f"--jobs wants at least 1, not {jobs}.")
     say = progress or silent
     zoo = read_zoo(settings.project_dir, names)
+    created_at = now()
+    audit_id = new_audit_id(AUDIT, created_at)
+
+    def told() -> MutantsResult:
+        """Write down what became of the mutants so far: a long run cut off is not lost."""
+        result = MutantsResult(
+            audit_id=audit_id,
+            created_at=created_at,
+            is_complete=len(done) == len(zoo),
+            trials=tuple(done[mutant.name] for mutant in zoo if mutant.name in done),
+            report=settings.reports_dir / f"{audit_id}.json",
+        )
+        write_report(result.report, result.to_dict())
+        return result
+
     done: dict[str, Trial] = {}
     with audit_folder(settings, AUDIT) as folder:
         say("The company", 0, len(zoo))
@@ -191,20 +210,12 @@ def mutants(
                 for each in as_completed(waiting):
                     trial = each.result()
                     done[trial.name] = trial
+                    told()
                     say("Mutants", len(done), len(zoo))
             finally:
                 for each in waiting:
                     each.cancel()
-    created_at = now()
-    audit_id = new_audit_id(AUDIT, created_at)
-    result = MutantsResult(
-        audit_id=audit_id,
-        created_at=created_at,
-        trials=tuple(done[mutant.name] for mutant in zoo),
-        report=settings.reports_dir / f"{audit_id}.json",
-    )
-    write_report(result.report, result.to_dict())
-    return result
+    return told()
 
 
 # ---- a copy of the project and the company it is tried on ----------------------------------------

@@ -190,6 +190,19 @@ def test_the_family_is_chosen_by_its_history_over_past_dates(tmp_path):
     assert record.estimator == ("logistic_regression" if is_beaten else "lightgbm")
 
 
+def test_thresholds_are_of_the_calibrated_probability(company, trained):
+    share = company.settings.train.capacity_share
+    (found,) = company.sql(
+        "select threshold, threshold_lower, threshold_upper, share_called from ml.thresholds "
+        "where policy = 'capacity'"
+    )
+    assert all(0 < probability < 1 for probability in found[:3])
+    assert 0 < found[3] <= share
+    model = store_of(company).load_model(store_of(company).champion("churn"))
+    assert model.policies == trained.record.policies
+    assert model.policies.threshold.policy == company.settings.decide.policy == "capacity"
+
+
 def test_the_warehouse_tells_of_the_version(company, trained):
     record = trained.record
     assert company.sql(
