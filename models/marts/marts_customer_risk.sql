@@ -11,6 +11,14 @@ alias_history as (
 
 ),
 
+-- one a version: the threshold of the policy whose alerts count
+thresholds as (
+
+    select * from {{ source('ml', 'thresholds') }}
+    where is_chosen
+
+),
+
 customer_360 as (
 
     select * from {{ ref('gold_customer_360') }}
@@ -112,6 +120,8 @@ risks as (
         customer_360.customer_id,
         customer_360.as_of_date,
         cast(predictions.churn_probability as decimal(18, 6)) as churn_probability,
+        -- a policy that calls nobody has no threshold
+        coalesce(predictions.churn_probability >= thresholds.threshold, false) as is_alert,
         customer_360.horizon_days,
         customer_360.monthly_revenue,
         -- a customer who sent back more than was bought has no revenue to lose
@@ -141,6 +151,9 @@ risks as (
     inner join customer_360
         on predictions.customer_id = customer_360.customer_id
         and predictions.as_of_date = customer_360.as_of_date
+    left join thresholds
+        on predictions.model_name = thresholds.model_name
+        and predictions.model_version = thresholds.model_version
 
 ),
 
@@ -172,6 +185,7 @@ customer_risk as (
         is_current,
         cast(priority as integer) as priority,
         churn_probability,
+        is_alert,
         horizon_days,
         monthly_revenue,
         revenue_at_risk,
