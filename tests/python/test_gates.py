@@ -1,6 +1,7 @@
 """The gates on figures made by hand: each lets pass, and refuses, where it should."""
 
-from datetime import date
+from datetime import date, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ml.metrics import Estimate, Forecast, Outcomes
 from ml.promotion import gates
 from ml.promotion.certificate import Certificate, certified
 from ml.promotion.history import AliasChange, evidence_of
+from ml.promotion.judging import Contender, unseen_since
 from ml.promotion.measure import calibration_by_chance, precision_gain
 from ml.promotion.rollback import line_of_champions
 
@@ -197,6 +199,15 @@ def test_rows_of_one_customer_are_no_more_evidence_than_one():
     by_chance = calibration_by_chance(np.arange(300), once, rng)
     thrice = calibration_by_chance(np.repeat(np.arange(300), 3), np.repeat(once, 3), rng)
     assert_allclose(thrice, by_chance, rtol=0.15)
+
+
+def test_two_versions_are_judged_from_the_later_training_on():
+    def trained(cutoff):
+        return Contender(None, None, SimpleNamespace(training_cutoff=cutoff))
+
+    early, late = trained(datetime(2024, 1, 1)), trained(datetime(2024, 3, 1))
+    assert unseen_since(early, late) == unseen_since(late, early) == date(2024, 3, 1)
+    assert unseen_since(early) == date(2024, 1, 1)
 
 
 # -- whom a rollback goes back to --------------------------------------------------------------
