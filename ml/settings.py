@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from ml.errors import HoldfastError, UsageError
-from ml.thresholds import Policy
 from ml.weights import Weighting
 
 DEFAULTS_PATH = Path(__file__).with_name("config.yml")
@@ -20,6 +19,8 @@ OVERRIDES_NAME = "holdfast.yml"
 DEFAULT_TARGET = "duckdb"
 
 Section = TypeVar("Section")
+
+Policy = Literal["capacity", "precision", "f1", "profit"]
 
 
 @dataclass(frozen=True)
