@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ml import conformal, metrics, thresholds
 from ml.conformal import Bound
 from ml.metrics import Outcomes
-from ml.settings import DecideSettings
-from ml.thresholds import POLICIES, Policy, Threshold, TierCosts
+from ml.settings import DecideSettings, Policy
+from ml.thresholds import POLICIES, Threshold, TierCosts
 
 Floats = NDArray[np.float64]
 

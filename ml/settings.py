@@ -7,19 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
 from ml.errors import HoldfastError, UsageError
-from ml.thresholds import Policy
-from ml.weights import Weighting
+
+if TYPE_CHECKING:
+    from ml.weights import Weighting
 
 DEFAULTS_PATH = Path(__file__).with_name("config.yml")
 OVERRIDES_NAME = "holdfast.yml"
 DEFAULT_TARGET = "duckdb"
 
 Section = TypeVar("Section")
+
+Policy = Literal["capacity", "precision", "f1", "profit"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ class TrainSettings:
     @property
     def weighting(self) -> Weighting:
         """How much each training row counts."""
+        # Here, so that a command that only reads settings starts without numpy.
+        from ml.weights import Weighting
+
         return Weighting(self.sample_weight, self.sample_weight_power, self.class_balance)
 
     def options(self, family: str) -> Mapping[str, Any]:

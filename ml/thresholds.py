@@ -13,7 +13,7 @@ Conventions, with those of `ml.metrics`:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ml import metrics
 from ml.errors import DataError
 from ml.metrics import Cumulated, Estimate, Outcomes, Ranking
+from ml.settings import Policy
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-Policy = Literal["capacity", "precision", "f1", "profit"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 # A share of rows is a product of floats: 0.29 * 100 falls short of 29.

@@ -31,6 +31,10 @@ def test_45_days_are_not_more_than_45():
     for left, early in [("2024-02-15", 0), ("2024-02-16", 1)]:
         found = lead_times(*series((1, 0, True, left)))
         assert (found.in_reach, found.early) == (early, early)
+        # The same a month later: the churn is in reach, and early only beyond 45 days.
+        day = np.datetime64(left) + np.timedelta64(31, "D")
+        found = lead_times(*series((2, 0, False, NEVER), (1, 1, True, str(day))))
+        assert (found.in_reach, found.early) == (1, early)
 
 
 def test_a_false_alarm_of_before_warns_of_nothing():

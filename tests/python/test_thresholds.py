@@ -134,6 +134,24 @@ def test_precision_and_f1_are_the_best_of_all_thresholds(rows, least_recall):
     )
 
 
+def test_of_equal_precision_the_one_that_calls_more_is_chosen():
+    probability = np.array([0.9, 0.8, 0.7, 0.6])
+    found = choose("precision", [1, 1, 0, 1], probability, least_recall=0.3)
+    assert found.threshold.value == 0.8
+    # A row that a sample did not draw is no place to end, even where it would change nothing.
+    undrawn = thresholds.choose(
+        "precision",
+        outcomes_of([1, 1, 1, 0]),
+        probability,
+        economics_of(4),
+        share=0.5,
+        least_recall=0.3,
+        customer_weights=np.array([[2.0, 1, 0, 1]]),
+    )
+    assert undrawn.threshold.value == 0.7
+    assert undrawn.threshold.lower == undrawn.threshold.upper == 0.8
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_choice_depends_on_the_order_of_rows(policy):
     target, probability = made()
