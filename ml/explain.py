@@ -1,7 +1,7 @@
 """Why a score is what it is: exact contributions of features, and the strongest as reasons.
 
-For trees the contributions are TreeSHAP's, computed by LightGBM; for logistic regression they
-are its linear terms. Either way they and the base add up to the raw score, in log-odds.
+Each family of `ml.families` divides its own score among the encoded columns; here the columns of a
+feature are put together. The parts and the base add up to the raw score, in log-odds.
 """
 
 from collections.abc import Callable, Sequence

@@ -156,8 +156,8 @@ def test_the_page_holds_words_values_and_the_sum(company):
         ("nobody", None, None, DataError, "none called 'nobody'. It has 500 customers, such as c"),
         (LEFT, NEWEST, None, DataError, "as of 2023-12-01.*9 dates from 2023-01-01 to 2023-09-01"),
         ("c00001", date(2020, 1, 1), None, DataError, "as of 2020-01-01.*12 dates"),
-        ("c00001", None, "7", UsageError, "got '7'. Versions: 1; aliases: champion"),
-        ("c00001", None, "best", UsageError, "got 'best'. Versions: 1; aliases: champion"),
+        ("c00001", None, "7", UsageError, "got '7'. Versions: 1; aliases: .*champion"),
+        ("c00001", None, "best", UsageError, "got 'best'. Versions: 1; aliases: .*champion"),
     ],
 )
 def test_what_is_unknown_is_told_with_what_there_is(company, customer, as_of, model, error, says):

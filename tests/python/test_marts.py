@@ -219,6 +219,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     yield project
 
 
+def test_a_column_that_an_older_table_lacks_is_added(project: Project) -> None:
+    # The tables above were made with some of the columns that they have today.
+    assert project.read(
+        "select column_name from duckdb_columns() where schema_name = 'ml' "
+        "and table_name = 'predictions' and column_name = 'run_id'"
+    ).shape == (1, 1)
+    assert project.read("select count(*) as n from ml.predictions where run_id is null")["n"][0] > 0
+
+
 def judged(figures: pd.Series) -> pd.DataFrame:
     """Return the customers that a row of model_performance is about."""
     frame = observations()

@@ -106,6 +106,14 @@ def test_the_page_tells_what_a_person_wants_to_know(demo: Demo) -> None:
         assert words in text, words
 
 
+def test_the_card_of_the_demos_model_tells_whom_it_misses(demo: Demo) -> None:
+    version = demo.result.trained.model_version
+    text = (demo.settings.reports_dir / f"model_card_{version}.md").read_text()
+    for segment in ("cohort: mature", "value\\_tier: smb", "country: US"):
+        assert f"| {segment} |" in text
+    assert "the truth itself" in text
+
+
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(demo: Demo) -> None:
     first = replace(demo.result.summary.customers[0], customer_id="[red]c1[/red]")
     summary = replace(demo.result.summary, customers=(first,))
