@@ -66,6 +66,13 @@ def build(family: str, options: TrainSettings, types: Mapping[str, str], seed: i
     return families.build(family, types, options.options(family), rng)
 
 
+def build_all(
+    names: Sequence[str], options: TrainSettings, types: Mapping[str, str], seed: int
+) -> dict[str, Pipeline]:
+    """Return the pipelines of some families; see `build`."""
+    return {family: build(family, options, types, seed) for family in names}
+
+
 def validate(
     pipelines: Mapping[str, Pipeline],
     material: Material,

@@ -84,8 +84,7 @@ def judge(
     split
         What the rows are called in the evaluations.
     """
-    customers = int(outcomes.customer.max()) + 1
-    weights = metrics.resample_customers(customers, samples, rng)
+    weights = metrics.draw_customers(outcomes, samples, rng)
     parts = [(OVERALL, "all", np.ones(outcomes.target.size, dtype=bool))]
     for segment_type, values in segments.items():
         parts += [

@@ -6,6 +6,7 @@ Differences are paired: all are judged on the same bootstrap samples of customer
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ml import metrics
 from ml.baselines import RECENCY
 from ml.judge import OVERALL, Evaluation
-from ml.metrics import Estimate, Outcomes
+from ml.metrics import Estimate, Outcomes, Sampled
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -102,13 +103,9 @@ class History:
         return float(known.mean()) if known.size else float("nan")
 
     @property
-    def estimate(self) -> Estimate:
-        """The mean with its interval."""
-        return metrics.estimate(self.mean, self.samples)
-
-    def less(self, other: "History") -> Estimate:
-        """Return how far the mean lies above another's, with the paired interval."""
-        return metrics.estimate(self.mean - other.mean, self.samples - other.samples)
+    def overall(self) -> Sampled:
+        """The mean, and what it is on every bootstrap sample."""
+        return Sampled(self.mean, self.samples)
 
 
 def histories(
@@ -120,10 +117,7 @@ def histories(
 ) -> dict[str, History]:
     """Return the history of every estimator; parameters as for `leaderboard`."""
     return {
-        name: History(
-            _by_fold(outcomes, fold, folds, score),
-            _samples(outcomes, fold, folds, score, customer_weights),
-        )
+        name: _history(outcomes, fold, folds, score, customer_weights)
         for name, score in scores.items()
     }
 
@@ -165,11 +159,13 @@ def _standing(name: str, best: str, names: Sequence[str], found: Mapping[str, Hi
     worst = int(np.nanargmin(own.by_fold)) if known.any() else None
 
     def against(other: str) -> Estimate | None:
-        return None if other == name or other not in found else own.less(found[other])
+        return (
+            None if other == name or other not in found else own.overall.less(found[other].overall)
+        )
 
     return Standing(
         estimator=name,
-        mean=own.estimate,
+        mean=own.overall.estimate,
         worst=None if worst is None else float(own.by_fold[worst]),
         worst_fold=None if worst is None else names[worst],
         by_fold={
@@ -181,28 +177,18 @@ def _standing(name: str, best: str, names: Sequence[str], found: Mapping[str, Hi
     )
 
 
-def _by_fold(outcomes: Outcomes, fold: Integers, folds: int, score: Floats) -> Floats:
-    return np.array(
-        [
-            float(metrics.average_precision(outcomes.target[fold == at], score[fold == at]))
-            for at in range(folds)
-        ]
-    )
-
-
-def _samples(
+def _history(
     outcomes: Outcomes, fold: Integers, folds: int, score: Floats, customer_weights: Floats
-) -> Floats:
-    """Return the mean over folds on every bootstrap sample, `(samples,)`."""
-    total = []
+) -> History:
+    found = []
     for at in range(folds):
         rows = fold == at
-        total.append(
-            metrics.average_precision(
-                outcomes.target[rows], score[rows], customer_weights[:, outcomes.customer[rows]]
-            )
-        )
-    return np.asarray(np.mean(total, axis=0))
+        of_fold = partial(metrics.average_precision, outcomes.target[rows], score[rows])
+        found.append(metrics.sampled(of_fold, outcomes.customer[rows], customer_weights))
+    return History(
+        by_fold=np.array([each.value for each in found]),
+        samples=np.asarray(np.mean([each.samples for each in found], axis=0)),
+    )
 
 
 def _or_least(value: float) -> float:

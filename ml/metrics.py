@@ -11,7 +11,7 @@ Conventions shared by every function here:
 - A value that does not exist (no churn, say) is nan.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -295,6 +295,48 @@ def resample_customers(customers: int, samples: int, rng: np.random.Generator) -
     evidence.
     """
     return rng.multinomial(customers, np.full(customers, 1 / customers), samples).astype(np.float64)
+
+
+def draw_customers(outcomes: Outcomes, samples: int, rng: np.random.Generator) -> Floats:
+    """Draw how often each customer of some rows counts, as `resample_customers` does."""
+    return resample_customers(int(outcomes.customer.max()) + 1, samples, rng)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A figure, and what it is on each bootstrap sample, `(n_samples,)`."""
+
+    value: float
+    samples: Floats
+
+    @property
+    def estimate(self) -> Estimate:
+        """The figure with its interval."""
+        return estimate(self.value, self.samples)
+
+    def less(self, other: "Sampled") -> Estimate:
+        """Return how far it lies above another, measured on the same samples: paired."""
+        return estimate(self.value - other.value, self.samples - other.samples)
+
+
+def sampled(
+    figure: Callable[[Floats | None], Floats], customer: Integers, customer_weights: Floats
+) -> Sampled:
+    """Return a figure of some rows, and what it is on every bootstrap sample.
+
+    Parameters
+    ----------
+    figure
+        Gives the figure for weights of the rows, `(n_samples, n)`; None: each row once.
+    customer
+        Codes of the rows' customers, `(n,)`.
+    customer_weights
+        How often each customer counts in each sample, `(n_samples, n_customers)`.
+    """
+    parts = [
+        figure(weights[:, customer]) for weights in _slices(customer_weights, _SAMPLES_AT_ONCE)
+    ]
+    return Sampled(float(figure(None)), np.concatenate(parts))
 
 
 def measure_samples(

@@ -100,8 +100,7 @@ def decide(
     if probability.size == 0:
         raise ValueError("no row to decide on")
     economics = thresholds.call_economics(value_tier, outcomes.monthly_revenue, costs)
-    customers = int(outcomes.customer.max(initial=-1)) + 1
-    weights = metrics.resample_customers(customers, samples, rng)
+    weights = metrics.draw_customers(outcomes, samples, rng)
     return Policies(
         thresholds=tuple(
             thresholds.choose(

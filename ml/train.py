@@ -267,10 +267,7 @@ def _fit_and_judge(
             for family in plan.families
         }
         options = options.with_options(tuned)
-    pipelines = {
-        family: fit.build(family, options, material.types, settings.seed)
-        for family in plan.families
-    }
+    pipelines = fit.build_all(plan.families, options, material.types, settings.seed)
     validated = validate(material, split, pipelines, options, rng, progress=say)
     chosen = validated.chosen
     say(f"Fitting {chosen} on all rows", 0, 0)

@@ -85,13 +85,12 @@ def validate(
     outcomes = data.outcomes(rows)
     scores = fit.validate(pipelines, material, split.folds, options.weighting, progress=progress)
     all_scores = {**scores, **_baseline_scores(material, split.folds, rows)}
-    customers = int(outcomes.customer.max()) + 1
     standings = leaderboard.leaderboard(
         outcomes,
         split.fold,
         [fold.name for fold in split.folds],
         all_scores,
-        metrics.resample_customers(customers, options.bootstrap_samples, rng),
+        metrics.draw_customers(outcomes, options.bootstrap_samples, rng),
     )
     return Validation(
         outcomes=outcomes,

@@ -17,7 +17,7 @@ from ml import families, metrics
 from ml.errors import DataError
 from ml.families import LIGHTGBM
 from ml.families.protocol import fit_pipeline
-from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC, Estimate, Forecast, Outcomes
+from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC, Estimate, Forecast, Outcomes, Sampled
 from ml.weights import Weighting
 
 Floats = NDArray[np.float64]
@@ -124,22 +124,9 @@ class Promise:
         return self.excess.lower is not None and self.excess.lower > 0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One metric on some rows, and on each bootstrap sample of their customers."""
-
-    value: float
-    samples: Floats
-
-    @property
-    def estimate(self) -> Estimate:
-        """The value with its interval."""
-        return metrics.estimate(self.value, self.samples)
-
-
 def measured(
     pipeline: Any, rows: Rows, share: float, customer_weights: Floats
-) -> dict[str, Measured]:
+) -> dict[str, Sampled]:
     """Return each metric of a fitted pipeline on some rows.
 
     Parameters
@@ -155,20 +142,16 @@ def measured(
     forecast = Forecast(score, 1 / (1 + np.exp(-score)))
     values = metrics.measure(rows.outcomes, forecast, share)
     samples = metrics.measure_samples(rows.outcomes, forecast, share, customer_weights)
-    return {metric: Measured(float(values[metric]), samples[metric]) for metric in JUDGED_BY}
+    return {metric: Sampled(float(values[metric]), samples[metric]) for metric in JUDGED_BY}
 
 
-def promises(
-    claimed: Mapping[str, Measured], achieved: Mapping[str, Measured]
-) -> dict[str, Promise]:
+def promises(claimed: Mapping[str, Sampled], achieved: Mapping[str, Sampled]) -> dict[str, Promise]:
     """Return each metric as claimed and as achieved, measured with the same bootstrap."""
     return {
         metric: Promise(
             claim.estimate,
             achieved[metric].estimate,
-            metrics.estimate(
-                claim.value - achieved[metric].value, claim.samples - achieved[metric].samples
-            ),
+            claim.less(achieved[metric]),
         )
         for metric, claim in claimed.items()
     }

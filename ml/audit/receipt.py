@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ml import metrics, splits
 from ml.audit import current_state, receipt_picture
-from ml.audit.claims import Measured, Promise, Recipe, Rows, measured, promises
+from ml.audit.claims import Promise, Recipe, Rows, measured, promises
 from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_report
 from ml.contract import load_contract
 from ml.metrics import ROC_AUC
@@ -233,7 +233,7 @@ def measure_ways(
     """
     weights = metrics.resample_customers(customers, samples, np.random.default_rng(recipe.seed))
 
-    def achieved_by(rows: Rows) -> dict[str, Measured]:
+    def achieved_by(rows: Rows) -> dict[str, metrics.Sampled]:
         return measured(recipe.fitted(rows), following, share, weights)
 
     as_known = achieved_by(past)

@@ -105,7 +105,7 @@ def by_segment(
         How many bootstrap samples.
     """
     customers = int(outcomes.customer.max()) + 1
-    weights = metrics.resample_customers(customers, samples, rng)
+    weights = metrics.draw_customers(outcomes, samples, rng)
     inside = called(forecast.score, share)
     target = outcomes.target
 

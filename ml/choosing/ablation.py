@@ -15,7 +15,7 @@ from ml.clock import utc_now
 from ml.errors import UsageError
 from ml.judge import Evaluation
 from ml.leaderboard import MEAN
-from ml.metrics import REVENUE_CAUGHT, Estimate, Outcomes
+from ml.metrics import REVENUE_CAUGHT, Estimate, Outcomes, Sampled
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.splits import Enough, Fold
@@ -119,9 +119,8 @@ def ablate(
     for number, (name, experiment) in enumerate(chosen.items()):
         say(f"Judging {name}", number, len(chosen))
         scores[name] = _score(settings, wanted, rows, experiment)
-    customers = int(outcomes.customer.max()) + 1
-    weights = metrics.resample_customers(
-        customers, options.bootstrap_samples, np.random.default_rng(settings.seed)
+    weights = metrics.draw_customers(
+        outcomes, options.bootstrap_samples, np.random.default_rng(settings.seed)
     )
     histories = leaderboard.histories(
         outcomes,
@@ -131,15 +130,15 @@ def ablate(
         weights,
     )
     revenues = {
-        name: _Revenue.of(outcomes, score, options.capacity_share, weights)
+        name: _revenue(outcomes, score, options.capacity_share, weights)
         for name, score in scores.items()
     }
     trials = tuple(
         Trial(
             experiment=name,
             features=len(experiment.types),
-            mean=histories[name].estimate,
-            loss=None if name == ALL else histories[ALL].less(histories[name]),
+            mean=histories[name].overall.estimate,
+            loss=None if name == ALL else histories[ALL].overall.less(histories[name].overall),
             revenue=revenues[name].estimate,
             revenue_loss=None if name == ALL else revenues[ALL].less(revenues[name]),
         )
@@ -168,27 +167,11 @@ def ablate(
     )
 
 
-@dataclass(frozen=True)
-class _Revenue:
-    """Revenue caught at capacity, and on every bootstrap sample."""
-
-    value: float
-    samples: Floats
-
-    @classmethod
-    def of(cls, outcomes: Outcomes, score: Floats, share: float, weights: Floats) -> "_Revenue":
-        caught = partial(
-            metrics.revenue_caught, outcomes.target, score, outcomes.monthly_revenue, share
-        )
-        samples = [caught(weight[outcomes.customer]) for weight in weights]
-        return cls(float(caught()), np.array(samples))
-
-    @property
-    def estimate(self) -> Estimate:
-        return metrics.estimate(self.value, self.samples)
-
-    def less(self, other: "_Revenue") -> Estimate:
-        return metrics.estimate(self.value - other.value, self.samples - other.samples)
+def _revenue(outcomes: Outcomes, score: Floats, share: float, weights: Floats) -> Sampled:
+    caught = partial(
+        metrics.revenue_caught, outcomes.target, score, outcomes.monthly_revenue, share
+    )
+    return metrics.sampled(caught, outcomes.customer, weights)
 
 
 def _score(settings: Settings, family: str, rows: past.Past, experiment: Experiment) -> Floats:

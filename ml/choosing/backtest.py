@@ -104,10 +104,9 @@ def backtest(
     say = progress or silent
     options = past.with_families(settings.train, families)
     rows = past.read_past(settings, dates=dates, say=say)
-    pipelines = {
-        family: fit.build(family, options, rows.material.types, settings.seed)
-        for family in rows.wanted(options.families)
-    }
+    pipelines = fit.build_all(
+        rows.wanted(options.families), options, rows.material.types, settings.seed
+    )
     judged = validate(
         rows.material,
         rows.split,

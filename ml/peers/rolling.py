@@ -217,10 +217,7 @@ def _origin(
     data, test = plan.data, plan.split.test
     (day,) = plan.period.dates
     material = fit.Material(plan.contract.types, data, frame)
-    pipelines = {
-        family: fit.build(family, settings.train, material.types, settings.seed)
-        for family in plan.families
-    }
+    pipelines = fit.build_all(plan.families, settings.train, material.types, settings.seed)
     rng = np.random.default_rng(settings.seed)
     validated = validate(material, plan.split, pipelines, settings.train, rng)
     family = validated.chosen

@@ -268,10 +268,8 @@ def _differences(
 ) -> Iterator[Difference]:
     outcomes = rows.outcomes
     forecasts = [rows.forecasts(each.model)[each.model.family] for each in (a, b)]
-    drawn = metrics.resample_customers(
-        int(outcomes.customer.max()) + 1,
-        settings.train.bootstrap_samples,
-        np.random.default_rng(settings.seed),
+    drawn = metrics.draw_customers(
+        outcomes, settings.train.bootstrap_samples, np.random.default_rng(settings.seed)
     )
     parts = list(_parts(rows))
     for done, (segment_type, segment, mask) in enumerate(parts):

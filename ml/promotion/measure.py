@@ -1,6 +1,7 @@
 """What the gates hold against their bounds: figures of a version on rows it has never seen."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +9,11 @@ from numpy.typing import NDArray
 from ml import metrics
 from ml.baselines import BASE_RATE, RECENCY
 from ml.estimators import ChurnModel
-from ml.metrics import Estimate, Forecast, Outcomes
+from ml.metrics import Estimate, Forecast, Outcomes, Sampled
 from ml.promotion.rows import JudgedRows
 
 Floats = NDArray[np.float64]
 
-# 20 samples of 30,000 rows are 5 MB.
-_SAMPLES_AT_ONCE = 20
 # Enough to know the mean error of a calibrated model to a few percent of itself.
 _CHANCE_DRAWS = 50
 
@@ -60,7 +59,7 @@ def measure(
     outcomes, forecasts = rows.outcomes, rows.forecasts(model)
     own = forecasts[model.family]
     baseline = RECENCY if RECENCY in forecasts else BASE_RATE
-    drawn = _draw(outcomes, samples, rng)
+    drawn = metrics.draw_customers(outcomes, samples, rng)
     precision = _precision(outcomes, own, drawn)
     return Measured(
         base_rate=float(outcomes.target.mean()),
@@ -84,7 +83,7 @@ def precision_gain(
 
     Customers are drawn, and both are judged on the same draws.
     """
-    drawn = _draw(outcomes, samples, rng)
+    drawn = metrics.draw_customers(outcomes, samples, rng)
     return _precision(outcomes, forecast, drawn).less(_precision(outcomes, other, drawn))
 
 
@@ -117,29 +116,6 @@ def calibration_by_chance(
     return float(np.mean(errors))
 
 
-@dataclass(frozen=True)
-class _Sampled:
-    """Average precision, and what it is on each bootstrap sample."""
-
-    value: float
-    samples: Floats
-
-    @property
-    def estimate(self) -> Estimate:
-        return metrics.estimate(self.value, self.samples)
-
-    def less(self, other: "_Sampled") -> Estimate:
-        return metrics.estimate(self.value - other.value, self.samples - other.samples)
-
-
-def _precision(outcomes: Outcomes, forecast: Forecast, drawn: Floats) -> _Sampled:
-    target, score = outcomes.target, forecast.score
-    samples = [
-        metrics.average_precision(target, score, weights[:, outcomes.customer])
-        for weights in np.array_split(drawn, max(1, len(drawn) // _SAMPLES_AT_ONCE))
-    ]
-    return _Sampled(float(metrics.average_precision(target, score)), np.concatenate(samples))
-
-
-def _draw(outcomes: Outcomes, samples: int, rng: np.random.Generator) -> Floats:
-    return metrics.resample_customers(int(outcomes.customer.max()) + 1, samples, rng)
+def _precision(outcomes: Outcomes, forecast: Forecast, drawn: Floats) -> Sampled:
+    of_score = partial(metrics.average_precision, outcomes.target, forecast.score)
+    return metrics.sampled(of_score, outcomes.customer, drawn)
