@@ -17,7 +17,7 @@
 
 {% macro bronze_rows(entity) -%}
     {{ config(
-        materialized="incremental",
+        materialized="slices",
         incremental_strategy="slices",
         slice_column="cast(known_at as date)",
         slice_plan="deliveries:" ~ entity,

@@ -143,12 +143,22 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
 {% macro raw_files(entity) -%}
     {#- {reader, pattern} of one entity's raw files, or none. DuckDB reads files; a server has them loaded as tables. -#}
     {%- set base = holdfast.raw_folder() ~ "/" ~ entity -%}
+    {%- set counts = [] -%}
+    {%- for ending in [".parquet", ".csv", ".csv.gz", "/*.parquet", "/*.csv", "/*.csv.gz"] -%}
+        {%- set pattern = (base ~ ending) | replace("'", "''") -%}
+        {%- do counts.append("select '" ~ pattern ~ "' as pattern, count(*) as files from glob('" ~ pattern ~ "')") -%}
+    {%- endfor -%}
+    {#- The entity's own view asks, and so does the check that there are enough of them. -#}
+    {%- set remembered = holdfast.memory() -%}
+    {%- set name = "raw files of " ~ base ~ " in " ~ invocation_id -%}
+    {%- if name not in remembered -%}
+        {%- do remembered.update({name: run_query(
+            "select pattern from (" ~ counts | join(" union all ") ~ ") as places where files > 0 order by pattern"
+        ).columns[0].values()}) -%}
+    {%- endif -%}
     {%- set found = [] -%}
-    {%- for pattern in [base ~ ".parquet", base ~ ".csv", base ~ ".csv.gz", base ~ "/*.parquet", base ~ "/*.csv", base ~ "/*.csv.gz"] -%}
-        {%- set files = run_query("select count(*) as files from glob('" ~ pattern | replace("'", "''") ~ "')") -%}
-        {%- if files.columns[0].values()[0] > 0 -%}
-            {%- do found.append({"reader": "read_parquet" if ".parquet" in pattern else "read_csv", "pattern": pattern}) -%}
-        {%- endif -%}
+    {%- for pattern in remembered[name] -%}
+        {%- do found.append({"reader": "read_parquet" if ".parquet" in pattern else "read_csv", "pattern": pattern}) -%}
     {%- endfor -%}
     {%- if found | length > 1 -%}
         {{ exceptions.raise_compiler_error(

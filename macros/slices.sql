@@ -13,37 +13,56 @@
     {%- if not execute or model.unique_id not in graph.nodes -%}
         {{ return("") }}
     {%- endif -%}
-    {%- set queue = [model.unique_id] -%}
+    {%- set shared = holdfast.shared_code_fingerprint() -%}
+    {%- set remembered = holdfast.memory() -%}
+    {%- set name = "code of " ~ model.unique_id ~ " " ~ shared -%}
+    {%- if name not in remembered -%}
+        {%- set queue = [model.unique_id] -%}
+        {%- set parts = [shared] -%}
+        {%- for unique_id in queue -%}
+            {%- set node = graph.nodes.get(unique_id) -%}
+            {%- if node -%}
+                {%- do parts.append(unique_id ~ "=" ~ node.checksum.checksum) -%}
+                {%- for parent in node.depends_on.nodes if parent not in queue and (
+                    parent.startswith("seed.") or parent.startswith("model.holdfast.silver_") or parent.startswith("model.holdfast.gold_")
+                ) -%}
+                    {%- do queue.append(parent) -%}
+                {%- endfor -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- do remembered.update({name: local_md5(parts | sort | join(";"))}) -%}
+    {%- endif -%}
+    {{ return(remembered[name]) }}
+{%- endmacro %}
+
+
+{% macro shared_code_fingerprint() -%}
+    {#- What rows of every model depend on: settings, the contracts of the entities, the shared macros. -#}
     {%- set parts = [] -%}
-    {%- for unique_id in queue -%}
-        {%- set node = graph.nodes.get(unique_id) -%}
-        {%- if node -%}
-            {%- do parts.append(unique_id ~ "=" ~ node.checksum.checksum) -%}
-            {%- for parent in node.depends_on.nodes if parent not in queue and (
-                parent.startswith("seed.") or parent.startswith("model.holdfast.silver_") or parent.startswith("model.holdfast.gold_")
-            ) -%}
-                {%- do queue.append(parent) -%}
-            {%- endfor -%}
-        {%- endif -%}
-    {%- endfor -%}
     {%- for name in [
         "windows", "churn_definition", "inactivity_days", "grace_days", "label_delay_days", "login_actions",
     ] -%}
         {%- do parts.append(name ~ "=" ~ tojson(var(name))) -%}
     {%- endfor -%}
-    {%- for entity in holdfast.entities() -%}
-        {%- do parts.append(entity ~ "=" ~ tojson(holdfast.contract(entity))) -%}
-    {%- endfor -%}
-    {#- dbt's checksum of a model is that of its own file, so the shared macros are rendered once more, on nothing. -#}
-    {%- do parts.extend([
-        holdfast.ratio("a", "b"), holdfast.row_text([{"name": "a", "data_type": "timestamp"}, {"name": "b", "data_type": "string"}]),
-        holdfast.fingerprint_of("a", "b"), holdfast.hash_number("a"), holdfast.divide_integers("a", "b"),
-        holdfast.is_visible("a", "b"), holdfast.is_version_at("a", "b"), holdfast.in_window("a", "b", 1),
-        holdfast.is_active_subscription("a", "b"), holdfast.subscription_stopped_at("a"), holdfast.label_known_at("a", "b"),
-        holdfast.add_days("a", 1), holdfast.days_between("a", "b"), holdfast.epoch_microseconds("a"),
-        holdfast.words_of("a"), holdfast.is_login("a"),
-    ]) -%}
-    {{ return(local_md5(parts | sort | join(";"))) }}
+    {#- Audits build with one graph and several settings. -#}
+    {%- set remembered = holdfast.memory() -%}
+    {%- set name = "shared code " ~ parts | join(";") -%}
+    {%- if name not in remembered -%}
+        {%- for entity in holdfast.entities() -%}
+            {%- do parts.append(entity ~ "=" ~ tojson(holdfast.contract(entity))) -%}
+        {%- endfor -%}
+        {#- dbt's checksum of a model is that of its own file, so the shared macros are rendered once more, on nothing. -#}
+        {%- do parts.extend([
+            holdfast.ratio("a", "b"), holdfast.row_text([{"name": "a", "data_type": "timestamp"}, {"name": "b", "data_type": "string"}]),
+            holdfast.fingerprint_of("a", "b"), holdfast.hash_number("a"), holdfast.divide_integers("a", "b"),
+            holdfast.is_visible("a", "b"), holdfast.is_version_at("a", "b"), holdfast.in_window("a", "b", 1),
+            holdfast.is_active_subscription("a", "b"), holdfast.subscription_stopped_at("a"), holdfast.label_known_at("a", "b"),
+            holdfast.add_days("a", 1), holdfast.days_between("a", "b"), holdfast.epoch_microseconds("a"),
+            holdfast.words_of("a"), holdfast.is_login("a"),
+        ]) -%}
+        {%- do remembered.update({name: local_md5(parts | sort | join(";"))}) -%}
+    {%- endif -%}
+    {{ return(remembered[name]) }}
 {%- endmacro %}
 
 
@@ -118,30 +137,56 @@
 {%- endmacro %}
 
 
+{% macro is_slice_build() -%}
+    {#- Whether the model's table stands, so that only some of its slices may have to be built; false in a full refresh. -#}
+    {%- if not execute or should_full_refresh() -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set relation = adapter.get_relation(this.database, this.schema, this.table) -%}
+    {{ return(relation is not none and relation.type == "table") }}
+{%- endmacro %}
+
+
+{% macro changed_slices(plan) -%}
+    {#-
+        What differs between the plan and what the model's rows remember: {missing, gone}, lists of {slice, built_from}. Missing
+        slices have to be built; gone are those whose rows no longer agree with the plan. Asked once for each node: the query
+        that builds it, its materialization and its strategy must all speak of the same slices.
+    -#}
+    {%- set remembered = holdfast.memory() -%}
+    {%- set name = "slices of " ~ model.unique_id ~ " in " ~ invocation_id -%}
+    {%- if name not in remembered -%}
+        {%- set changed = {"missing": [], "gone": []} -%}
+        {%- for row in run_query(
+            "select cast(coalesce(plan.slice, built.slice) as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || plan.built_from as built_from from ("
+            ~ holdfast.slice_plan(plan) ~ ") as plan full outer join (select distinct " ~ config.get("slice_column")
+            ~ " as slice, built_from from " ~ this ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
+            ~ " where built.slice is null or plan.slice is null order by 1"
+        ).rows -%}
+            {%- if row[1] -%}
+                {%- do changed.missing.append({"slice": row[0] | string, "built_from": row[1][4:]}) -%}
+            {%- else -%}
+                {%- do changed.gone.append({"slice": row[0] | string, "built_from": none}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- do remembered.update({name: changed}) -%}
+    {%- endif -%}
+    {{ return(remembered[name]) }}
+{%- endmacro %}
+
+
 {% macro missing_slices(plan="as_of_dates", with_gone=false) -%}
     {#-
         The slices that are missing or stale, as a list of {slice, built_from}; none where all have to be built, or too many
         to be named. Named in the query, they let the engine skip what they don't touch, and all of it when there are none.
         `with_gone`: those too that are built and no longer planned, which a model with a `slice_key` has to know.
     -#}
-    {%- if not execute or not is_incremental() -%}
+    {%- if not execute or not holdfast.is_slice_build() -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set missing = run_query(
-        "select cast(coalesce(plan.slice, built.slice) as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || plan.built_from as built_from from ("
-        ~ holdfast.slice_plan(plan) ~ ") as plan " ~ ("full outer" if with_gone else "left") ~ " join (select distinct "
-        ~ config.get("slice_column") ~ " as slice, built_from from " ~ this
-        ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
-        ~ " where built.slice is null or plan.slice is null order by 1"
-    ).rows -%}
-    {%- if missing | length > 100 -%}
-        {{ return(none) }}
-    {%- endif -%}
-    {%- set slices = [] -%}
-    {%- for row in missing -%}
-        {%- do slices.append({"slice": row[0] | string, "built_from": row[1][4:] if row[1] else none}) -%}
-    {%- endfor -%}
-    {{ return(slices) }}
+    {%- set changed = holdfast.changed_slices(plan) -%}
+    {%- set slices = changed.missing + (changed.gone if with_gone else []) -%}
+    {{ return(none if slices | length > 100 else slices | sort(attribute="slice")) }}
 {%- endmacro %}
 
 
@@ -155,7 +200,7 @@
         from (
             {{ holdfast.slice_plan(plan) }}
         ) as plan
-        {%- if is_incremental() %}
+        {%- if holdfast.is_slice_build() %}
         left join (
             -- a slice is many rows with one memory
             select distinct {{ config.get("slice_column") }} as slice, built_from from {{ this }}
@@ -204,14 +249,7 @@
     {%- set built = run_query(
         "select count(*) from (" ~ memory ~ new ~ (" except " ~ memory ~ target if slice_key else "") ~ ") as built"
     ).columns[0].values()[0] -%}
-    {%- set stale_slices = [] -%}
-    {%- for row in run_query(
-        "select cast(built.slice as " ~ dbt.type_string() ~ ") as slice, 'md5 ' || built.built_from from (" ~ memory ~ target
-        ~ ") as built left join (" ~ plan ~ ") as plan on plan.slice = built.slice and plan.built_from = built.built_from"
-        ~ " where plan.slice is null order by 1"
-    ).rows -%}
-        {%- do stale_slices.append({"slice": row[0] | string}) -%}
-    {%- endfor -%}
+    {%- set stale_slices = holdfast.changed_slices(config.get("slice_plan")).gone -%}
     {%- set stale = stale_slices | length -%}
     {%- if built > 0 or stale > 0 -%}
         {%- do log(

@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column=holdfast.input_day('entity', 'known_date'),
     slice_plan='input_days',

@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column=holdfast.input_day('entity', 'cast(known_at as date)'),
     slice_plan='rejects',

@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column='known_date',
     slice_plan='known_dates:activity',

@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column="'activity'",
     slice_plan='whole:activity',

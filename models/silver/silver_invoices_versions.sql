@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column='cast(known_from as date)',
     slice_key='invoice_id',

@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='slices',
     incremental_strategy='slices',
     slice_column="'tickets'",
     slice_plan='whole:tickets',
