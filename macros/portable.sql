@@ -251,3 +251,34 @@
     {#- PostgreSQL has no `double`, and dbt's own translation leaves it. -#}
     {{ return("double precision" if data_type == "double" else api.Column.translate_type(data_type)) }}
 {%- endmacro %}
+
+
+{% macro in_code_order(text) -%}
+    {#- A text as it sorts by its characters' codes, where an order decides anything. -#}
+    {{ adapter.dispatch("in_code_order", "holdfast")(text) }}
+{%- endmacro %}
+
+{% macro default__in_code_order(text) -%}
+    {{ text }}
+{%- endmacro %}
+
+{% macro postgres__in_code_order(text) -%}
+    {#- A database of PostgreSQL sorts by the language that it was made with. -#}
+    {{ text }} collate "C"
+{%- endmacro %}
+
+
+{% macro analyze(relation) -%}
+    {#- Statistics on what was just built, for an engine that plans without them until it gets round to it. -#}
+    {{ adapter.dispatch("analyze", "holdfast")(relation) }}
+{%- endmacro %}
+
+{% macro default__analyze(relation) -%}
+{%- endmacro %}
+
+{% macro postgres__analyze(relation) -%}
+    {#- PostgreSQL's own analysis runs about once a minute; until then it takes a table to be tiny, and joins by nested loops. -#}
+    {%- if model.config.materialized != "view" -%}
+        analyze {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
