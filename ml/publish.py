@@ -16,7 +16,7 @@ import duckdb
 from ml.errors import HoldfastError
 from ml.progress import Progress
 from ml.settings import Settings
-from ml.warehouse import Warehouse, known_error
+from ml.warehouse import DuckDBWarehouse, Warehouse, known_error, open_warehouse
 
 # Inside marts.duckdb the catalog itself is called marts. A schema of that name too would make
 # `marts.retention_worklist` ambiguous, so the copies lie in the default schema, and it means them.
@@ -90,7 +90,7 @@ def publish(settings: Settings, *, progress: Progress | None = None) -> PublishR
         Where there are no marts to publish, or the file cannot be written; then the old one stays.
     """
     path = settings.marts_path
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         wanted = _contents(warehouse, SOURCE_SCHEMA)
     if not wanted:
         raise HoldfastError(
@@ -144,7 +144,7 @@ def _contents(warehouse: Warehouse, schema: str) -> dict[str, _Relation]:
 def _published(path: Path) -> dict[str, _Relation] | None:
     """Return what the published file holds; None where there is none that can be read."""
     try:
-        with Warehouse.open(path, read_only=True) as published:
+        with DuckDBWarehouse.open(path, read_only=True) as published:
             return _contents(published, PUBLISHED_SCHEMA)
     except HoldfastError:
         return None

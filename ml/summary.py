@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 # Of a layer, what a person counts: gold's families have the rows of customer_360, one by one.
 _RELATIONS = """
@@ -92,7 +92,7 @@ class Summary:
 
 def summarise(settings: Settings) -> Summary:
     """Read what a run leaves behind from the warehouse."""
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         clock = _rows(warehouse, "select data_from, data_until from silver.clock")[0]
         intake = _rows(
             warehouse,

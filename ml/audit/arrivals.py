@@ -32,7 +32,7 @@ from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings, load_settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 AUDIT = "arrivals"
 
@@ -181,7 +181,7 @@ def arrivals(
         if value < 1:
             raise UsageError(f"--{name} wants at least 1, not {value}.")
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     seeds = range(seed, seed + schedules)
     done: list[ScheduleResult] = []
     with audit_folder(settings, AUDIT) as folder:
@@ -384,7 +384,7 @@ def _write(settings: Settings, result: ArrivalsResult) -> None:
             for each in result.failed
         ),
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

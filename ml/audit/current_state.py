@@ -24,7 +24,7 @@ from ml.errors import HoldfastError
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import LabelledRows
-from ml.warehouse import Warehouse, known_error
+from ml.warehouse import Warehouse, known_error, open_warehouse
 
 Mask = NDArray[np.bool_]
 
@@ -81,7 +81,7 @@ def of_newest_state(
             seeds=True,
             progress=progress,
         )
-        with Warehouse.open(own.settings.warehouse_path, read_only=True) as warehouse:
+        with open_warehouse(own.settings, read_only=True) as warehouse:
             return _aligned(warehouse, types, rows, "select * from gold.customer_360")
 
 

@@ -30,7 +30,7 @@ from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 AUDIT = "fingerprint"
 
@@ -224,7 +224,7 @@ def fingerprint(
     if customers < 1:
         raise UsageError(f"--customers wants at least 1, not {customers}.")
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     with audit_folder(settings, AUDIT) as folder:
         yard = Yard(settings, folder)
         rows = sample_rows(settings.warehouse_path, yard.contracts, customers=customers, seed=seed)
@@ -325,7 +325,7 @@ def _write(settings: Settings, result: FingerprintResult) -> None:
         )
         for each in result.configurations
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

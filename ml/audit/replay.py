@@ -26,7 +26,7 @@ from ml.audit.scratch import Scratch, audit_folder, copy_sources
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 AUDIT = "replay"
 
@@ -173,7 +173,7 @@ def replay(
     """
     say = progress or silent
     started = time.perf_counter()
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         standing, off_grid = _standing_dates(warehouse)
         chosen = _choose(standing, as_of, sample)
         moments = _label_moments(warehouse, chosen)
@@ -315,7 +315,7 @@ def _certify(settings: Settings, result: ReplayResult) -> None:
         )
         for each in result.dates
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 # Shares of each entity's rows that come again in some way; several times what real data has, so
 # that few customers have them all.
@@ -93,7 +93,7 @@ def sample_rows(
     DataError
         Where bronze holds no customers.
     """
-    with Warehouse.open(warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(warehouse_path, read_only=True) as warehouse:
         known = warehouse.query(
             "select distinct customer_id from bronze.customers order by customer_id"
         )["customer_id"].to_pylist()

@@ -17,7 +17,7 @@ from ml import dbt
 from ml.errors import HoldfastError
 from ml.progress import Progress
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 # What dbt and ml/ make themselves; everything else in a warehouse is a source.
 OWN_SCHEMAS = ("bronze", "silver", "gold", "ml", "marts")
@@ -120,7 +120,7 @@ def _require_own_warehouse(settings: Settings) -> None:
 
 def copy_sources(real: Path, own: Path) -> None:
     """Copy the tables that others loaded into the real warehouse into a scratch one."""
-    with Warehouse.open(real, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(real, read_only=True) as warehouse:
         managed = ", ".join(f"'{schema}'" for schema in OWN_SCHEMAS)
         tables = warehouse.query(
             "select schema_name, table_name from duckdb_tables() "

@@ -17,7 +17,7 @@ from ml.frozen.sets import Arrivals, FrozenDate, FrozenSet
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import History, read_history, require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 _BEFORE_FEATURES = (
     "customer_id",
@@ -96,7 +96,7 @@ def write_set(
     """
     say = progress or silent
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         say("Reading labels", 0, 0)
         history = read_history(warehouse, contract, known_until=known_until)
         require_features(warehouse, "gold.training_set", contract.types)
@@ -118,10 +118,10 @@ def write_set(
 
 def register(settings: Settings, frozen: FrozenSet) -> None:
     """Let `ml.training_sets` tell of a set, where it does not yet."""
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         if sets.is_registered(warehouse, frozen.training_set_id):
             return
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         sets.register(warehouse, frozen)
 
 

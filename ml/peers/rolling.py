@@ -27,7 +27,7 @@ from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import History, read_features, read_history, require_features
 from ml.validation import validate
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 Floats = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def origins(
     )
     settings = replace(settings, train=options)
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, "gold.training_set", contract.types)
         whole = read_history(warehouse, contract)
         frame = read_features(warehouse, contract.types, whole.rows)

@@ -9,7 +9,7 @@ from ml.frozen.sets import FrozenSet
 from ml.progress import Progress
 from ml.promotion.gates import NO_CRITICAL_PROBE, Gate
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def probed(settings: Settings, frozen: FrozenSet, *, progress: Progress) -> Prob
     DataError
         If the frozen file is gone or was changed.
     """
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         there = _newest(warehouse, frozen.training_set_id)
         accepted = () if there is not None else _accepted(warehouse)
     if there is not None:
@@ -52,7 +52,7 @@ def probed(settings: Settings, frozen: FrozenSet, *, progress: Progress) -> Prob
         accepted=[name for name in accepted if name in known],
         progress=progress,
     )
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         found = _newest(warehouse, frozen.training_set_id)
     assert found is not None
     return found
