@@ -14,7 +14,7 @@ import yaml
 from ml.errors import HoldfastError
 from ml.settings import Settings
 
-DUCKDB = "duckdb"
+DUCKDB, POSTGRES = "duckdb", "postgres"
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml.errors import HoldfastError
-from ml.profile import DUCKDB, engine_of
+from ml.profile import DUCKDB, POSTGRES, credentials, engine_of
 from ml.settings import Settings
 from ml.warehouse.base import Warehouse
 from ml.warehouse.duckdb import DuckDBWarehouse, known_error
@@ -27,9 +27,14 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> Warehouse:
     engine = engine_of(settings)
     if engine == DUCKDB:
         return DuckDBWarehouse.open(settings.warehouse_path, read_only=read_only)
+    # The classes of servers need packages that only their users have.
+    if engine == POSTGRES:
+        from ml.warehouse.postgres import PostgresWarehouse
+
+        return PostgresWarehouse.open(credentials(settings), read_only=read_only)
     raise HoldfastError(
-        f"The target {settings.target} is of the type {engine}; expected {DUCKDB}. "
-        "Name another target with --target."
+        f"The target {settings.target} is of the type {engine}; expected {DUCKDB} or "
+        f"{POSTGRES}. Name another target with --target."
     )
 
 
