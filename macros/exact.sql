@@ -24,6 +24,16 @@
     end
 {%- endmacro %}
 
+{% macro postgres__ratio(n, d) -%}
+    {#- PostgreSQL rounds a quotient of numerics to some sixteen digits; `div` gives the whole part of it, exactly. -#}
+    case
+        when {{ d }} != 0
+            then cast(
+                sign({{ n }}) * sign({{ d }}) * div(abs({{ n }}) * 2000000 + abs({{ d }}), 2 * abs({{ d }})) * 0.000001 as decimal(18, 6)
+            )
+    end
+{%- endmacro %}
+
 
 {% macro row_text(columns) -%}
     {#- The row as one text; `columns` is a list of {name, data_type}. Null and the empty text stay apart. -#}

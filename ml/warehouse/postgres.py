@@ -8,7 +8,7 @@ in 5.0 s instead of 7.0, because the driver hands decimals over as texts one by 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ml.errors import HoldfastError
-from ml.warehouse.base import Params, Relation, Warehouse, by_place
+from ml.warehouse.base import Params, Relation, Warehouse, by_place, split_name
 
 # Bytes of CSV that Arrow parses at once, on all cores.
 _BLOCK_BYTES = 1 << 23
@@ -136,29 +136,58 @@ class PostgresWarehouse(Warehouse):
         return str(found["content"][0].as_py())
 
     def replace_table(
-        self, relation: str, columns: Mapping[str, str], batches: Iterator[pa.RecordBatch]
+        self,
+        relation: str,
+        columns: Mapping[str, str],
+        batches: Iterable[pa.RecordBatch],
+        *,
+        comment: str,
     ) -> int:
-        """Replace a table as a whole, its columns too, in one transaction; return its rows.
+        """Replace all of a table, its columns and comment too, in one transaction.
 
         Parameters
         ----------
+        relation
+            ``schema.name``; made where it is not there yet.
         columns
             Name to type, as PostgreSQL spells it.
         batches
             The rows, by name.
+
+        Returns
+        -------
+        int
+            How many rows it has now.
         """
-        schema, name = relation.split(".")
-        target = f"{_quoted(schema)}.{_quoted(name)}"
-        listed = ", ".join(f"{_quoted(each)} {data_type}" for each, data_type in columns.items())
+        schema, name = split_name(relation)
+        target = f"{quoted(schema)}.{quoted(name)}"
+        listed = ", ".join(f"{quoted(each)} {data_type}" for each, data_type in columns.items())
         written = 0
         with self._transaction():
-            self._connection.execute(f"create schema if not exists {_quoted(schema)}".encode())
-            self._connection.execute(f"drop table if exists {target} cascade".encode())
-            self._connection.execute(f"create table {target} ({listed})".encode())
+            # Views over a table that only changes its rows stay.
+            if list(self._found_columns(schema, name).items()) == list(columns.items()):
+                self.execute(f"truncate table {target}")
+            else:
+                self.execute(f"create schema if not exists {quoted(schema)}")
+                self.execute(f"drop table if exists {target} cascade")
+                self.execute(f"create table {target} ({listed})")
             for batch in batches:
-                self._insert(target, batch)
+                # Frozen, since the table is new to everybody: no later pass has to mark its rows.
+                self._insert(target, batch, options=", freeze")
                 written += batch.num_rows
+            self.execute(f"comment on table {target} is {quoted_text(comment)}")
+        self.execute(f"analyze {target}")
         return written
+
+    def comment(self, relation: str) -> str | None:
+        """Return the comment of a table; None without one, or without the table."""
+        schema, name = split_name(relation)
+        found = self.query(
+            "select obj_description(to_regclass($1), 'pg_class') as comment",
+            [f"{quoted(schema)}.{quoted(name)}"],
+        )
+        comment = found["comment"][0].as_py()
+        return None if comment is None else str(comment)
 
     def _found_columns(self, schema: str, name: str) -> dict[str, str]:
         rows = self.query(
@@ -184,16 +213,16 @@ class PostgresWarehouse(Warehouse):
     def _delete(self, target: str, condition: str, values: Sequence[object]) -> None:
         self.execute(f"delete from {target} where {condition}", values)
 
-    def _insert(self, target: str, batch: pa.Table | pa.RecordBatch) -> None:
-        names = ", ".join(_quoted(name) for name in batch.schema.names)
-        statement = f"copy {target} ({names}) from stdin (format csv)".encode()
+    def _insert(self, target: str, batch: pa.Table | pa.RecordBatch, options: str = "") -> None:
+        names = ", ".join(quoted(name) for name in batch.schema.names)
+        statement = f"copy {target} ({names}) from stdin (format csv{options})".encode()
         rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         # Every value in quotes, so that only a null is empty without them.
-        options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
+        written_as = csv.WriteOptions(include_header=False, quoting_style="all_valid")
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             for start in range(0, rows.num_rows, _PIECE_ROWS):
                 piece = io.BytesIO()
-                csv.write_csv(_plain(rows.slice(start, _PIECE_ROWS)), piece, options)
+                csv.write_csv(_plain(rows.slice(start, _PIECE_ROWS)), piece, written_as)
                 copy.write(piece.getbuffer())
 
     @contextmanager
@@ -401,5 +430,11 @@ def _plain(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQL quotes it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(value: str) -> str:
+    """Return a text as SQL quotes it, for statements that take no parameters."""
+    return "'" + value.replace("'", "''") + "'"
