@@ -47,7 +47,7 @@
     select
     {%- for column in contract.columns %}
         {%- if column.name not in given %}
-        cast({{ column.meta.default if column.meta.default is defined else "null" }} as {{ api.Column.translate_type(column.data_type) }})
+        cast({{ column.meta.default if column.meta.default is defined else "null" }} as {{ holdfast.type_of(column.data_type) }})
         {%- elif types.get(column.name) == column.data_type %}
         {{ given[column.name] }}
         {%- else %}
@@ -244,7 +244,7 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
     {%- if files is none -%}
         select
         {%- for column in contract.columns %}
-            cast(null as {{ api.Column.translate_type(column.data_type) }}) as {{ column.name }},
+            cast(null as {{ holdfast.type_of(column.data_type) }}) as {{ column.name }},
         {%- endfor %}
             cast(null as {{ dbt.type_string() }}) as unparseable,
             cast(null as {{ dbt.type_string() }}) as row_text

@@ -235,3 +235,18 @@
         {%- if some | length > 1 -%}concat_ws(chr(31), {{ some | join(", ") }}){%- else -%}{{ some | join }}{%- endif -%}
     {%- endfor -%}
 {%- endmacro %}
+
+
+{% macro type_of(data_type) -%}
+    {#- A type of the YAML as the engine spells it. -#}
+    {{ return(adapter.dispatch("type_of", "holdfast")(data_type)) }}
+{%- endmacro %}
+
+{% macro default__type_of(data_type) -%}
+    {{ return(api.Column.translate_type(data_type)) }}
+{%- endmacro %}
+
+{% macro postgres__type_of(data_type) -%}
+    {#- PostgreSQL has no `double`, and dbt's own translation leaves it. -#}
+    {{ return("double precision" if data_type == "double" else api.Column.translate_type(data_type)) }}
+{%- endmacro %}
