@@ -190,8 +190,9 @@
 
 {% macro postgres__series_of_days(first_day, last_day) -%}
     {#- A series of dates is one of timestamps with a zone in PostgreSQL, whose days may have 23 hours. -#}
-    select cast(calendar_at as date) as calendar_date
-    from generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval '1 day') as calendar_at
+    select cast(
+        generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval '1 day') as date
+    ) as calendar_date
 {%- endmacro %}
 
 
