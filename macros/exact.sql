@@ -67,3 +67,19 @@
     {%- endfor -%}
     {{ return(columns) }}
 {%- endmacro %}
+
+
+{% macro log_fingerprints() -%}
+    {#-
+        Run as an operation: says the row count and the fingerprint of every relation of silver and gold, the same on every
+        engine for the same rows. What rows were built from is no part of it.
+    -#}
+    {%- for node in graph.nodes.values() | sort(attribute="unique_id") if node.resource_type == "model" and node.package_name == "holdfast"
+        and node.name.split("_")[0] in ["silver", "gold"] -%}
+        {%- set found = run_query(
+            "select count(*) as row_count, " ~ holdfast.fingerprint(holdfast.model_columns(node.name)) ~ " as fingerprint from "
+            ~ api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) ~ " as cells"
+        ).rows[0] -%}
+        {%- do log("fingerprint " ~ node.schema ~ "." ~ node.alias ~ " " ~ found[0] ~ " " ~ found[1], info=true) -%}
+    {%- endfor -%}
+{%- endmacro %}
