@@ -25,13 +25,16 @@
 {%- endmacro %}
 
 {% macro postgres__ratio(n, d) -%}
-    {#- PostgreSQL rounds a quotient of numerics to some sixteen digits; `div` gives the whole part of it, exactly. -#}
-    case
-        when {{ d }} != 0
-            then cast(
-                sign({{ n }}) * sign({{ d }}) * div(abs({{ n }}) * 2000000 + abs({{ d }}), 2 * abs({{ d }})) * 0.000001 as decimal(18, 6)
-            )
-    end
+    {#-
+        PostgreSQL rounds a quotient of numerics to some sixteen digits; `div` gives the whole part of it, exactly. The cast
+        stands outside, since a `case` without `else` has no scale.
+    -#}
+    cast(
+        case
+            when {{ d }} != 0
+                then sign({{ n }}) * sign({{ d }}) * div(abs({{ n }}) * 2000000 + abs({{ d }}), 2 * abs({{ d }})) * 0.000001
+        end as decimal(18, 6)
+    )
 {%- endmacro %}
 
 
