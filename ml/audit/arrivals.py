@@ -257,7 +257,7 @@ class _Runner:
         settings = place.settings()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
         self.yard = Yard(settings, folder)
-        self.standing = settings.warehouse_path
+        self.standing = settings
         self.customers = place.customers
         self._companies: dict[int, _Company] = {}
 

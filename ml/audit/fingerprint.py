@@ -227,7 +227,7 @@ def fingerprint(
     require_warehouse(settings)
     with audit_folder(settings, AUDIT) as folder:
         yard = Yard(settings, folder)
-        rows = sample_rows(settings.warehouse_path, yard.contracts, customers=customers, seed=seed)
+        rows = sample_rows(settings, yard.contracts, customers=customers, seed=seed)
         rows = soiled(rows, yard.contracts, seed)
         first: Content = {}
         built: list[Built] = []

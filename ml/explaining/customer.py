@@ -214,8 +214,8 @@ def _dates_of(warehouse: Warehouse, customer_id: str) -> list[date]:
         )
     # Those whose ids begin alike are what a slip of the finger meant.
     examples = warehouse.query(
-        f"select distinct customer_id from {_SOURCE} where as_of_date = ? "
-        "order by jaro_winkler_similarity(customer_id, ?) desc, customer_id limit ?",
+        f"select customer_id from {_SOURCE} where as_of_date = ? "
+        f"order by {warehouse.likeness('customer_id', '?')} desc, customer_id limit ?",
         [known["newest"], customer_id, _EXAMPLES],
     )
     alike = ", ".join(examples["customer_id"].to_pylist())

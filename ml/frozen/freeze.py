@@ -149,7 +149,9 @@ def write_rows(
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         for batch in warehouse.stream(
-            f"{wanted} order by as_of_date, customer_id", [cutoff], _BATCH_ROWS
+            f"{wanted} order by as_of_date, {warehouse.in_code_order('customer_id')}",
+            [cutoff],
+            _BATCH_ROWS,
         ):
             done += batch.num_rows
             on_rows(done)
@@ -167,7 +169,7 @@ def read_arrivals(warehouse: Warehouse, cutoff: datetime) -> tuple[Arrivals, ...
             entity,
             cast(sum(row_count) as bigint) as row_count,
             md5(string_agg(
-                cast(known_date as varchar) || ' ' || fingerprint, ';' order by known_date
+                cast(known_date as text) || ' ' || fingerprint, ';' order by known_date
             )) as fingerprint
         from silver.arrivals
         where known_date < cast($1 as timestamp)

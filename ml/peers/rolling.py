@@ -260,7 +260,7 @@ def _horizons(warehouse: Warehouse, day: date) -> "pd.Series[int]":
     """Return the days in which each customer's silence is a churn, by customer."""
     found: pd.DataFrame = warehouse.query(
         "select customer_id, horizon_days from gold.customer_360 where as_of_date = ? "
-        "order by customer_id",
+        f"order by {warehouse.in_code_order('customer_id')}",
         [day],
     ).to_pandas()
     return found.set_index("customer_id")["horizon_days"]
@@ -269,7 +269,9 @@ def _horizons(warehouse: Warehouse, day: date) -> "pd.Series[int]":
 def _orders(warehouse: Warehouse) -> pd.DataFrame:
     orders: pd.DataFrame = warehouse.query(
         "select customer_id, cast(ordered_at as date) as bought_on, known_at from bronze.orders "
-        "where not coalesce(is_return, false) order by customer_id, ordered_at, order_id"
+        "where not coalesce(is_return, false) "
+        f"order by {warehouse.in_code_order('customer_id')}, ordered_at, "
+        f"{warehouse.in_code_order('order_id')}"
     ).to_pandas()
     if orders.empty:
         raise DataError(

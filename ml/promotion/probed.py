@@ -71,12 +71,16 @@ def no_critical_probe(found: Probed) -> Gate:
 
 def _newest(warehouse: Warehouse, training_set_id: str) -> Probed | None:
     rows = warehouse.query(
-        "select audit_id, severity, subject, "
-        "json_extract_string(evidence, '$.training_set_id') as training_set_id "
+        "select audit_id, severity, subject, evidence "
         "from ml.audit_findings where audit = ? order by created_at desc, audit_id desc, subject",
         [AUDIT],
     ).to_pylist()
-    of_set = [row for row in rows if row["training_set_id"] == training_set_id]
+    told = [json.loads(row["evidence"] or "{}") for row in rows]
+    of_set = [
+        row
+        for row, evidence in zip(rows, told, strict=True)
+        if evidence.get("training_set_id") == training_set_id
+    ]
     newest = [row for row in of_set if row["audit_id"] == of_set[0]["audit_id"]]
     if not newest:
         return None

@@ -99,6 +99,18 @@ class Warehouse(ABC):
         `without` names columns that are left out.
         """
 
+    def is_one_of(self, column: str, mark: str) -> str:
+        """Return the condition that a column is among the values of a parameter that is a list."""
+        return f"{column} = any({mark})"
+
+    def in_code_order(self, column: str) -> str:
+        """Return a text as it sorts by its characters' codes, for an ``order by``."""
+        return column
+
+    def likeness(self, column: str, mark: str) -> str:
+        """Return a number that is higher the more a text is like that of a parameter."""
+        return f"-abs(length({column}) - length({mark}))"
+
     @abstractmethod
     def _found_columns(self, schema: str, name: str) -> dict[str, str]:
         """Return name to type of the columns, in order; nothing where there is no such relation."""

@@ -97,6 +97,15 @@ class DuckDBWarehouse(Warehouse):
         )
         return str(found["content"][0].as_py())
 
+    def is_one_of(self, column: str, mark: str) -> str:
+        """Return the condition that a column is among the values of a parameter that is a list."""
+        # A join by hash; `any` would look through the whole list for each row.
+        return f"{column} in (select unnest({mark}))"
+
+    def likeness(self, column: str, mark: str) -> str:
+        """Return a number that is higher the more a text is like that of a parameter."""
+        return f"jaro_winkler_similarity({column}, {mark})"
+
     def _found_columns(self, schema: str, name: str) -> dict[str, str]:
         rows = self.query(
             "select column_name, data_type from duckdb_columns() "

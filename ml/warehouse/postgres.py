@@ -135,6 +135,11 @@ class PostgresWarehouse(Warehouse):
         )
         return str(found["content"][0].as_py())
 
+    def in_code_order(self, column: str) -> str:
+        """Return a text as it sorts by its characters' codes, for an ``order by``."""
+        # A database sorts by the language that it was made with.
+        return f'{column} collate "C"'
+
     def replace_table(
         self,
         relation: str,
