@@ -16,6 +16,9 @@ from ml.settings import Settings
 
 DUCKDB, POSTGRES = "duckdb", "postgres"
 
+# The environment variable that names the database in profiles.yml.
+DATABASE_VARIABLE = "HOLDFAST_PG_DATABASE"
+
 
 @contextlib.contextmanager
 def environment(settings: Settings) -> Iterator[None]:
@@ -24,6 +27,7 @@ def environment(settings: Settings) -> Iterator[None]:
         "HOLDFAST_LOCAL": str(settings.local_dir),
         "DBT_TARGET_PATH": str(settings.target_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **({} if settings.database is None else {DATABASE_VARIABLE: settings.database}),
     }
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)

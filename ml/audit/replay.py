@@ -183,11 +183,11 @@ def replay(
     extra = {"extra_as_of_dates": [str(each) for each in chosen if each in off_grid]}
     with audit_folder(settings, AUDIT) as folder:
         own = Scratch.at(settings, folder, vars=extra)
-        copy_sources(settings.warehouse_path, own.settings.warehouse_path)
+        copy_sources(settings, own.settings)
         for place, cut in enumerate(cuts):
             say(f"Cut at {cut.moment}", place, len(cuts))
             _build(own, cut, is_first=place == 0)
-            with side_by_side(settings.warehouse_path, own.settings.warehouse_path) as both:
+            with side_by_side(settings, own.settings) as both:
                 for relation, dates in cut.as_of_dates.items():
                     for as_of_date in dates:
                         where, params = "as_of_date = ?", [as_of_date]

@@ -92,11 +92,11 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def content(self, relation: str, without: Sequence[str] = ()) -> str:
-        """Return a text that any change of the rows of a relation changes, their order aside.
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes.
 
-        It is the engine's own fast hash: compare it only with what the same engine says.
-        `without` names columns that are left out.
+        It is the engine's own fast hash, whatever the order of rows: compare it only with what the
+        same engine says. `without` names columns that are left out.
         """
 
     def is_one_of(self, column: str, mark: str) -> str:
@@ -142,6 +142,10 @@ class Warehouse(ABC):
                 "(or `dbt build`)."
             )
         return found
+
+    def content(self, relation: str) -> str:
+        """Return a text that any change of the rows of a relation changes, their order aside."""
+        return self.contents(relation, by="1").get(1, "0")
 
     def exists(self, relation: str) -> bool:
         """Return whether the warehouse has a table or view of this name."""
@@ -266,6 +270,16 @@ def by_place(sql: str, params: Params, mark: str = "?") -> tuple[str, list[objec
         return mark
 
     return _TOKEN.sub(placed, sql), values
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL quotes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(value: str) -> str:
+    """Return a text as SQL quotes it, for statements that take no parameters."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _known(column: str, columns: Mapping[str, str], relation: str) -> str:

@@ -87,15 +87,16 @@ class DuckDBWarehouse(Warehouse):
             if schemas is None or row["schema_name"] in schemas
         ]
 
-    def content(self, relation: str, without: Sequence[str] = ()) -> str:
-        """Return a text that any change of the rows changes, their order aside."""
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes."""
         left_out = f" exclude ({', '.join(without)})" if without else ""
         # The sum of 64-bit hashes counts rows that come twice, which an exclusive or would not.
         found = self.query(
-            "select count(*) || ' ' || coalesce(sum(hash(cells)::hugeint), 0) as content "
-            f"from (select *{left_out} from {relation}) as cells"
+            f"select {by} as part, "
+            "count(*) || ' ' || coalesce(sum(hash(cells)::hugeint), 0) as content "
+            f"from (select *{left_out} from {relation}) as cells group by 1"
         )
-        return str(found["content"][0].as_py())
+        return dict(zip(found["part"].to_pylist(), found["content"].to_pylist(), strict=True))
 
     def is_one_of(self, column: str, mark: str) -> str:
         """Return the condition that a column is among the values of a parameter that is a list."""

@@ -18,7 +18,15 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ml.errors import HoldfastError
-from ml.warehouse.base import Params, Relation, Warehouse, by_place, split_name
+from ml.warehouse.base import (
+    Params,
+    Relation,
+    Warehouse,
+    by_place,
+    quoted,
+    quoted_text,
+    split_name,
+)
 
 # Bytes of CSV that Arrow parses at once, on all cores.
 _BLOCK_BYTES = 1 << 23
@@ -124,16 +132,17 @@ class PostgresWarehouse(Warehouse):
             if schemas is None or row["table_schema"] in schemas
         ]
 
-    def content(self, relation: str, without: Sequence[str] = ()) -> str:
-        """Return a text that any change of the rows changes, their order aside."""
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes."""
         kept = ", ".join(f'"{name}"' for name in self.columns(relation) if name not in without)
         # `hash_record_extended` hashes a row's binary values, several times as fast as md5 of its
         # text; the sum counts rows that come twice.
         found = self.query(
-            "select count(*) || ' ' || coalesce(sum(hash_record_extended(row(cells.*), 0)), 0) "
-            f"as content from (select {kept} from {relation}) as cells"
+            f"select {by} as part, "
+            "count(*) || ' ' || coalesce(sum(hash_record_extended(row(cells.*), 0)), 0) as content "
+            f"from (select {kept} from {relation}) as cells group by 1"
         )
-        return str(found["content"][0].as_py())
+        return dict(zip(found["part"].to_pylist(), found["content"].to_pylist(), strict=True))
 
     def in_code_order(self, column: str) -> str:
         """Return a text as it sorts by its characters' codes, for an ``order by``."""
@@ -183,6 +192,26 @@ class PostgresWarehouse(Warehouse):
             self.execute(f"comment on table {target} is {quoted_text(comment)}")
         self.execute(f"analyze {target}")
         return written
+
+    def copy_table(self, relation: str, target: PostgresWarehouse) -> None:
+        """Copy a table with its comment into another database, which has none of that name."""
+        schema, name = split_name(relation)
+        table = f"{quoted(schema)}.{quoted(name)}"
+        columns = [f"{quoted(each)} {kind}" for each, kind in self.columns(relation).items()]
+        with target._transaction():
+            target.execute(f"create schema if not exists {quoted(schema)}")
+            target.execute(f"create table {table} ({', '.join(columns)})")
+            with (
+                self._connection.cursor() as reader,
+                target._connection.cursor() as writer,
+                reader.copy(f"copy {table} to stdout (format binary)".encode()) as sent,
+                writer.copy(f"copy {table} from stdin (format binary)".encode()) as received,
+            ):
+                for block in sent:
+                    received.write(block)
+            comment = self.comment(relation)
+            if comment is not None:
+                target.execute(f"comment on table {table} is {quoted_text(comment)}")
 
     def comment(self, relation: str) -> str | None:
         """Return the comment of a table; None without one, or without the table."""
@@ -280,7 +309,8 @@ def _connect(arguments: Mapping[str, Any], *, read_only: bool) -> psycopg.Connec
             **arguments,
             autocommit=True,
             # The CSV of times and dates is to be ISO's, and of UTC, whatever the server prefers.
-            options="-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1",
+            options="-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1"
+            f" -c default_transaction_read_only={'on' if read_only else 'off'}",
         )
     except psycopg.Error as error:
         said = " ".join(str(error).split())
@@ -290,7 +320,6 @@ def _connect(arguments: Mapping[str, Any], *, read_only: bool) -> psycopg.Connec
             "target in profiles.yml and the environment variables that it reads (HOLDFAST_PG_HOST "
             "and the others)."
         ) from error
-    connection.read_only = read_only
     return connection
 
 
@@ -433,13 +462,3 @@ def _plain(rows: pa.Table) -> pa.Table:
             plain = rows.column(place).cast(field.type.value_type)
             rows = rows.set_column(place, field.name, plain)
     return rows
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL quotes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted_text(value: str) -> str:
-    """Return a text as SQL quotes it, for statements that take no parameters."""
-    return "'" + value.replace("'", "''") + "'"
