@@ -24,6 +24,19 @@
     end
 {%- endmacro %}
 
+{% macro postgres__ratio(n, d) -%}
+    {#-
+        PostgreSQL rounds a quotient of numerics to some sixteen digits; `div` gives the whole part of it, exactly. The cast
+        stands outside, since a `case` without `else` has no scale.
+    -#}
+    cast(
+        case
+            when {{ d }} != 0
+                then sign({{ n }}) * sign({{ d }}) * div(abs({{ n }}) * 2000000 + abs({{ d }}), 2 * abs({{ d }})) * 0.000001
+        end as decimal(18, 6)
+    )
+{%- endmacro %}
+
 
 {% macro row_text(columns) -%}
     {#- The row as one text; `columns` is a list of {name, data_type}. Null and the empty text stay apart. -#}
@@ -56,4 +69,20 @@
         {%- do columns.append({"name": "cells." ~ column.name, "data_type": column.data_type}) -%}
     {%- endfor -%}
     {{ return(columns) }}
+{%- endmacro %}
+
+
+{% macro log_fingerprints() -%}
+    {#-
+        Run as an operation: says the row count and the fingerprint of every relation of silver and gold, the same on every
+        engine for the same rows. What rows were built from is no part of it.
+    -#}
+    {%- for node in graph.nodes.values() | sort(attribute="unique_id") if node.resource_type == "model" and node.package_name == "holdfast"
+        and node.name.split("_")[0] in ["silver", "gold"] -%}
+        {%- set found = run_query(
+            "select count(*) as row_count, " ~ holdfast.fingerprint(holdfast.model_columns(node.name)) ~ " as fingerprint from "
+            ~ api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) ~ " as cells"
+        ).rows[0] -%}
+        {%- do log("fingerprint " ~ node.schema ~ "." ~ node.alias ~ " " ~ found[0] ~ " " ~ found[1], info=true) -%}
+    {%- endfor -%}
 {%- endmacro %}

@@ -47,7 +47,7 @@
     select
     {%- for column in contract.columns %}
         {%- if column.name not in given %}
-        cast({{ column.meta.default if column.meta.default is defined else "null" }} as {{ column.data_type }})
+        cast({{ column.meta.default if column.meta.default is defined else "null" }} as {{ holdfast.type_of(column.data_type) }})
         {%- elif types.get(column.name) == column.data_type %}
         {{ given[column.name] }}
         {%- else %}
@@ -141,7 +141,11 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
 
 
 {% macro raw_files(entity) -%}
-    {#- {reader, pattern} of one entity's raw files, or none. DuckDB reads files; a server has them loaded as tables. -#}
+    {#- {relation, pattern, reader} of one entity's raw rows, or none: what to read them from, and what to call it in an error. -#}
+    {{ return(adapter.dispatch("raw_files", "holdfast")(entity)) }}
+{%- endmacro %}
+
+{% macro duckdb__raw_files(entity) -%}
     {%- set base = holdfast.raw_folder() ~ "/" ~ entity -%}
     {%- set counts = [] -%}
     {%- for ending in [".parquet", ".csv", ".csv.gz", "/*.parquet", "/*.csv", "/*.csv.gz"] -%}
@@ -156,17 +160,62 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
             "select pattern from (" ~ counts | join(" union all ") ~ ") as places where files > 0 order by pattern"
         ).columns[0].values()}) -%}
     {%- endif -%}
-    {%- set found = [] -%}
-    {%- for pattern in remembered[name] -%}
-        {%- do found.append({"reader": "read_parquet" if ".parquet" in pattern else "read_csv", "pattern": pattern}) -%}
-    {%- endfor -%}
+    {%- set found = remembered[name] -%}
     {%- if found | length > 1 -%}
         {{ exceptions.raise_compiler_error(
-            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ found | map(attribute="pattern") | join(" and ")
-            ~ ". Remove all but one."
+            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ found | join(" and ") ~ ". Remove all but one."
         ) }}
     {%- endif -%}
-    {{ return(found[0] if found else none) }}
+    {%- if not found -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set is_parquet = ".parquet" in found[0] -%}
+    {%- set options = ", union_by_name = true" ~ ("" if is_parquet else ", all_varchar = true, header = true") -%}
+    {{ return({
+        "pattern": found[0],
+        "relation": ("read_parquet" if is_parquet else "read_csv") ~ "('" ~ found[0] | replace("'", "''") ~ "'" ~ options ~ ")",
+    }) }}
+{%- endmacro %}
+
+{% macro postgres__raw_files(entity) -%}
+    {#- A server reads no files of ours: `holdfast load` copies them into tables and leaves their pattern in the comment. -#}
+    {%- set found = run_query(
+        "select obj_description(pg_class.oid, 'pg_class') from pg_class join pg_namespace on relnamespace = pg_namespace.oid "
+        ~ "where nspname = 'raw' and relname = '" ~ entity ~ "'"
+    ).rows -%}
+    {%- if not found -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {{ return({"pattern": fromjson(found[0][0] or "{}", {}).get("pattern", "raw." ~ entity), "relation": "raw." ~ entity}) }}
+{%- endmacro %}
+
+
+{% macro raw_columns(files) -%}
+    {#- The columns of raw rows, as a list of {name, data_type}; types in the words of the contract and of DuckDB. -#}
+    {{ return(adapter.dispatch("raw_columns", "holdfast")(files)) }}
+{%- endmacro %}
+
+{% macro duckdb__raw_columns(files) -%}
+    {%- set columns = [] -%}
+    {%- for row in run_query("describe select * from " ~ files.relation).rows -%}
+        {%- do columns.append({"name": row[0], "data_type": row[1] | lower}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{% macro postgres__raw_columns(files) -%}
+    {#- PostgreSQL spells the same types in words of its own. -#}
+    {%- set words = {
+        "text": "varchar", "double precision": "double", "real": "float", "timestamp without time zone": "timestamp",
+    } -%}
+    {%- set columns = [] -%}
+    {%- for row in run_query(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = '" ~ files.relation ~ "'::regclass "
+        ~ "and attnum > 0 and not attisdropped order by attnum"
+    ).rows -%}
+        {%- do columns.append({"name": row[0], "data_type": words.get(row[1], row[1] | replace("numeric", "decimal"))}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
 {%- endmacro %}
 
 
@@ -202,26 +251,24 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
     {%- if files is none -%}
         select
         {%- for column in contract.columns %}
-            cast(null as {{ column.data_type }}) as {{ column.name }},
+            cast(null as {{ holdfast.type_of(column.data_type) }}) as {{ column.name }},
         {%- endfor %}
             cast(null as {{ dbt.type_string() }}) as unparseable,
             cast(null as {{ dbt.type_string() }}) as row_text
         where false
     {%- else -%}
-        {%- set options = ", union_by_name = true" ~ (", all_varchar = true, header = true" if files.reader == "read_csv" else "") -%}
-        {%- set relation = files.reader ~ "('" ~ files.pattern | replace("'", "''") ~ "'" ~ options ~ ")" -%}
         {%- set columns = {} -%}
         {%- set types = {} -%}
         {%- set wanted = {} -%}
         {%- for column in contract.columns -%}{%- do wanted.update({column.name: column.data_type}) -%}{%- endfor -%}
-        {%- for row in run_query("describe select * from " ~ relation).rows -%}
-            {%- do columns.update({row[0]: row[0]}) -%}
-            {%- set found = row[1] | lower -%}
+        {%- for column in holdfast.raw_columns(files) -%}
+            {%- do columns.update({column.name: column.name}) -%}
+            {%- set found = column.data_type -%}
             {%- set same = {"varchar": "string"}.get(found, found) | replace(" ", "") -%}
-            {%- do types.update({row[0]: same}) -%}
-            {{ holdfast.check_file_type(entity, files.pattern, row[0], found, wanted.get(row[0])) }}
+            {%- do types.update({column.name: same}) -%}
+            {{ holdfast.check_file_type(entity, files.pattern, column.name, found, wanted.get(column.name)) }}
         {%- endfor -%}
-        {{ holdfast.mapped_rows(entity, relation, columns, types, "'" ~ files.pattern ~ "'") }}
+        {{ holdfast.mapped_rows(entity, files.relation, columns, types, "'" ~ files.pattern ~ "'") }}
     {%- endif -%}
 {%- endmacro %}
 

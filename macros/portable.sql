@@ -8,6 +8,83 @@
     try_cast({{ expression }} as {{ data_type }})
 {%- endmacro %}
 
+{% macro postgres__try_cast(expression, data_type) -%}
+    {#- PostgreSQL has no `try_cast`: functions of our own, made by `create_functions`, catch the error of a cast. -#}
+    {%- set text = "cast(" ~ expression ~ " as text)" -%}
+    {%- if data_type == "string" -%}
+        {{ text }}
+    {%- elif data_type.startswith("decimal") -%}
+        cast(bronze.try_decimal({{ text }}, {{ data_type[8:-1] }}) as {{ data_type }})
+    {%- else -%}
+        bronze.try_{{ data_type }}({{ text }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro create_functions() -%}
+    {#- What an engine lacks and only a function of its own can do; made once, at the start of a run that finds none. -#}
+    {%- if execute -%}
+        {{ adapter.dispatch("create_functions", "holdfast")() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__create_functions() -%}
+{%- endmacro %}
+
+{% macro postgres__create_functions() -%}
+    {%- set found = run_query(
+        "select count(*) from pg_proc join pg_namespace on pronamespace = pg_namespace.oid "
+        ~ "where nspname = 'bronze' and proname in ('try_timestamp', 'try_decimal', 'try_integer', 'try_boolean')"
+    ) -%}
+    {%- if found.columns[0].values()[0] < 4 %}
+        create schema if not exists bronze;
+        -- PostgreSQL reads words such as 'yesterday' as times, and rounds what other engines cut off: here only digits are a
+        -- time, and no more than six of them a fraction.
+        create or replace function bronze.try_timestamp(value text) returns timestamp language plpgsql immutable parallel safe as $$
+            begin
+                if value !~ '^\d{4}[-/ ]\d{1,2}[-/ ]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?$' then
+                    return null;
+                end if;
+                return cast(
+                    regexp_replace(
+                        regexp_replace(value, '(\.\d{6})\d+', '\1'), '^(\d+)[-/ ](\d+)[-/ ](\d+)', '\1-\2-\3'
+                    ) as timestamp
+                );
+            exception when others then
+                return null;
+            end
+        $$;
+        create or replace function bronze.try_decimal(value text, wanted_precision integer, wanted_scale integer)
+        returns numeric language plpgsql immutable parallel safe as $$
+            declare
+                number numeric;
+            begin
+                -- not a number is a number to PostgreSQL
+                if value !~ '^\s*[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$' then
+                    return null;
+                end if;
+                number := round(cast(replace(value, '_', '') as numeric), wanted_scale);
+                return case when abs(number) < power(10::numeric, wanted_precision - wanted_scale) then number end;
+            exception when others then
+                return null;
+            end
+        $$;
+        create or replace function bronze.try_integer(value text) returns integer language plpgsql immutable parallel safe as $$
+            begin
+                return cast(bronze.try_decimal(value, 38, 0) as integer);
+            exception when others then
+                return null;
+            end
+        $$;
+        create or replace function bronze.try_boolean(value text) returns boolean language sql immutable parallel safe as $$
+            select case
+                when lower(value) in ('t', 'true', 'y', 'yes', '1') then true
+                when lower(value) in ('f', 'false', 'n', 'no', '0') then false
+            end
+        $$;
+    {%- endif -%}
+{%- endmacro %}
+
 
 {% macro add_days(date_expression, days) -%}
     {{ adapter.dispatch("add_days", "holdfast")(date_expression, days) }}
@@ -66,6 +143,11 @@
     epoch_us({{ timestamp }})
 {%- endmacro %}
 
+{% macro postgres__epoch_microseconds(timestamp) -%}
+    {#- A numeric, and so exact, from PostgreSQL 14 on. -#}
+    cast(extract(epoch from {{ timestamp }}) * 1000000 as bigint)
+{%- endmacro %}
+
 
 {% macro hash_number(md5_text) -%}
     {{ adapter.dispatch("hash_number", "holdfast")(md5_text) }}
@@ -74,6 +156,11 @@
 {% macro duckdb__hash_number(md5_text) -%}
     {#- Fifteen hexadecimal digits of an md5 fit a bigint without a sign on every engine. -#}
     cast('0x' || substr({{ md5_text }}, 1, 15) as bigint)
+{%- endmacro %}
+
+{% macro postgres__hash_number(md5_text) -%}
+    {#- PostgreSQL reads hexadecimal digits only as bits. -#}
+    cast(cast('x' || substr({{ md5_text }}, 1, 15) as bit(60)) as bigint)
 {%- endmacro %}
 
 
@@ -86,6 +173,11 @@
     unnest(string_split_regex(lower({{ text }}), '[^a-z]+'))
 {%- endmacro %}
 
+{% macro postgres__words_of(text) -%}
+    {#- PostgreSQL splits into rows at once. -#}
+    regexp_split_to_table(lower({{ text }}), '[^a-z]+')
+{%- endmacro %}
+
 
 {% macro series_of_days(first_day, last_day) -%}
     {{ adapter.dispatch("series_of_days", "holdfast")(first_day, last_day) }}
@@ -96,6 +188,13 @@
     select cast(unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day)) as date) as calendar_date
 {%- endmacro %}
 
+{% macro postgres__series_of_days(first_day, last_day) -%}
+    {#- A series of dates is one of timestamps with a zone in PostgreSQL, whose days may have 23 hours. -#}
+    select cast(
+        generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval '1 day') as date
+    ) as calendar_date
+{%- endmacro %}
+
 
 {% macro engine_hash(columns) -%}
     {{ adapter.dispatch("engine_hash", "holdfast")(columns) }}
@@ -104,6 +203,11 @@
 {% macro duckdb__engine_hash(columns) -%}
     {#- Many times faster than md5 of a text; differs from engine to engine, and so never leaves the warehouse. -#}
     hash({{ columns | join(", ") }})
+{%- endmacro %}
+
+{% macro postgres__engine_hash(columns) -%}
+    {#- PostgreSQL hashes a row as one value. -#}
+    hash_record_extended(row({{ columns | join(", ") }}), 0)
 {%- endmacro %}
 
 
@@ -123,4 +227,27 @@
     {%- else -%}
         {{ texts | join }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro postgres__joined_texts(texts) -%}
+    {#- As in DuckDB, but a function of PostgreSQL takes no more than 100 arguments. -#}
+    {%- for some in texts | batch(90) -%}
+        {%- if not loop.first %} || chr(31) || {% endif -%}
+        {%- if some | length > 1 -%}concat_ws(chr(31), {{ some | join(", ") }}){%- else -%}{{ some | join }}{%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro type_of(data_type) -%}
+    {#- A type of the YAML as the engine spells it. -#}
+    {{ return(adapter.dispatch("type_of", "holdfast")(data_type)) }}
+{%- endmacro %}
+
+{% macro default__type_of(data_type) -%}
+    {{ return(api.Column.translate_type(data_type)) }}
+{%- endmacro %}
+
+{% macro postgres__type_of(data_type) -%}
+    {#- PostgreSQL has no `double`, and dbt's own translation leaves it. -#}
+    {{ return("double precision" if data_type == "double" else api.Column.translate_type(data_type)) }}
 {%- endmacro %}

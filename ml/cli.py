@@ -71,6 +71,34 @@ def run(
 
 
 @app.command()
+def load(
+    project_dir: ProjectDir = HERE,
+    target: Target = None,
+    vars: Vars = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Copy the raw files into tables of a server's warehouse; files it has already stay."""
+
+    def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
+        from ml.load import load as load_files
+
+        with steps.step("Load the raw files") as step:
+            loaded = load_files(settings, progress=step.progress)
+            step.outcome = f"{loaded.rows:,} rows" if loaded.is_new else "nothing changed"
+        return loaded, pairs_of(
+            {
+                **{
+                    each.entity: f"{each.rows:,} rows" if each.is_new else "as it was"
+                    for each in loaded.entities
+                },
+                **dict.fromkeys(loaded.removed, "removed: no files"),
+            }
+        )
+
+    execute(work, project_dir, target, vars, as_json)
+
+
+@app.command()
 def simulate(
     customers: Annotated[
         int | None, typer.Option(min=1, help="How many customers; demo.customers without it.")

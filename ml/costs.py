@@ -1,5 +1,7 @@
 """What a call costs and may save, from the seed `retention_costs`."""
 
+from decimal import Decimal
+
 from ml.contract import read_manifest
 from ml.errors import DataError
 from ml.settings import Settings
@@ -25,10 +27,13 @@ def read_costs(settings: Settings, warehouse: Warehouse) -> dict[str, TierCosts]
     # It checks that the name is a plain one, and that the relation is there.
     warehouse.columns(relation)
     rows = warehouse.query(
-        "select value_tier, cast(contact_cost as double) as contact_cost, "
-        "cast(save_rate as double) as save_rate, cast(value_months as double) as value_months "
+        "select value_tier, contact_cost, save_rate, value_months "
         f"from {relation} order by value_tier"
     ).to_pylist()
+    rows = [
+        {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+        for row in rows
+    ]
     for row in rows:
         known = [value for name, value in row.items() if name != "value_tier" and value is not None]
         if len(known) < 3 or min(known) < 0 or row["save_rate"] > 1:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import time
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ml.errors import HoldfastError
+from ml.profile import credentials, environment
 from ml.progress import Progress
 from ml.settings import Settings
-from ml.warehouse import Warehouse, known_error
+from ml.warehouse import failure_of, open_warehouse
 
 LOG_NAME = "dbt.log"
 
@@ -138,17 +137,8 @@ def parse(settings: Settings) -> Any:
 
 def warehouse_of_profile(settings: Settings) -> Path | None:
     """Return the file that the project's profile opens; None where it opens no DuckDB file."""
-    from dbt.config.runtime import load_profile
-    from dbt.flags import set_from_args
-    from dbt_common.context import set_invocation_context
-
-    with _environment(settings), contextlib.chdir(settings.project_dir):
-        # dbt's reader of profiles sees the environment and the flags of an invocation.
-        set_invocation_context(dict(os.environ))
-        set_from_args(Namespace(profiles_dir=str(settings.profiles_dir)), None)
-        profile = load_profile(str(settings.project_dir), {}, target_override=settings.target)
-        path = getattr(profile.credentials, "path", None)
-        return None if path is None else Path(path).resolve()
+    path = getattr(credentials(settings), "path", None)
+    return None if path is None else Path(path).resolve()
 
 
 def install_packages(settings: Settings) -> None:
@@ -171,7 +161,7 @@ def build(
     """Run ``dbt build``: models, seeds, snapshots and their data tests, in order."""
     settings.local_dir.mkdir(parents=True, exist_ok=True)
     # Whether the file can be had is known at once here; dbt would find out after parsing.
-    Warehouse.open(settings.warehouse_path).close()
+    open_warehouse(settings).close()
     # Unit tests prove the models' logic on made-up rows; no data of a run can change their outcome.
     # And what follows a failure would be thrown away: better to hear of it at once.
     command = ["build", "--fail-fast", "--exclude-resource-type", "unit_test"]
@@ -202,7 +192,7 @@ def _invoke(
     from dbt.cli.main import dbtRunner
 
     settings.log_dir.mkdir(parents=True, exist_ok=True)
-    with _environment(settings), contextlib.chdir(settings.project_dir):
+    with environment(settings), contextlib.chdir(settings.project_dir):
         try:
             runner = dbtRunner(manifest=manifest, callbacks=[listener])
             outcome = runner.invoke([*command, *_arguments(settings, is_brief=is_brief)])
@@ -224,26 +214,6 @@ def _arguments(settings: Settings, *, is_brief: bool) -> list[str]:
     if is_brief:
         return [*arguments, "--log-level-file", "warn", "--no-write-json"]
     return [*arguments, "--log-level-file", "debug"]
-
-
-@contextlib.contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
-    """Let dbt find and leave things where the settings say, whatever the folder it starts in."""
-    given = {
-        "HOLDFAST_LOCAL": str(settings.local_dir),
-        "DBT_TARGET_PATH": str(settings.target_dir),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _release_warehouse() -> None:
@@ -284,7 +254,7 @@ def _failure(
         failed = [result for result in results if str(getattr(result, "status", "")) in _FAILED]
     texts = [str(result.message) for result in failed] + ([str(exception)] if exception else [])
     for text in texts:
-        if (known := known_error(settings.warehouse_path, text)) is not None:
+        if (known := failure_of(settings, text)) is not None:
             return known
     log_path = settings.log_dir / LOG_NAME
     if not failed:

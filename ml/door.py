@@ -8,7 +8,7 @@ import pandas as pd
 
 from ml import checks
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 
 def require_pass(
@@ -29,6 +29,6 @@ def require_pass(
     """
     report = checks.check(rows, expectations, suite=suite, run_id=run_id, checked_at=checked_at)
     checks.write_json(report, settings.reports_dir)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         warehouse.append("ml.check_results", checks.to_rows(report))
     checks.require_success(report)

@@ -14,7 +14,7 @@ from ml.progress import Progress, silent
 from ml.registry import Registry
 from ml.settings import Settings
 from ml.training_set import read_features, read_labelled_rows, require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ def evaluate(settings: Settings, *, progress: Progress | None = None) -> Evaluat
         If there is no champion, or the warehouse cannot be used.
     """
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     say("Loading the champion", 0, 0)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     champion = require_champion(store, settings.train.model_name)
     version, record = champion.version, champion.record
     model = store.load_model(version)
     say("Judging the champion", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         data = read_labelled_rows(warehouse)
         is_test = (data.as_of_date >= np.datetime64(record.test_from)) & (
             data.as_of_date <= np.datetime64(record.test_to)

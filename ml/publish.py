@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from ml.errors import HoldfastError
 from ml.progress import Progress
 from ml.settings import Settings
-from ml.warehouse import Warehouse, known_error
+from ml.warehouse import DuckDBWarehouse, Relation, Warehouse, known_error, open_warehouse
 
 # Inside marts.duckdb the catalog itself is called marts. A schema of that name too would make
 # `marts.retention_worklist` ambiguous, so the copies lie in the default schema, and it means them.
@@ -90,32 +92,75 @@ def publish(settings: Settings, *, progress: Progress | None = None) -> PublishR
         Where there are no marts to publish, or the file cannot be written; then the old one stays.
     """
     path = settings.marts_path
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
+        if not warehouse.relations([SOURCE_SCHEMA]):
+            raise HoldfastError(
+                f"There are no marts in {warehouse.address} to publish. Build them first: "
+                "`holdfast run` (or `dbt build`)."
+            )
+        if not isinstance(warehouse, DuckDBWarehouse):
+            return _publish_from_server(warehouse, path, progress)
         wanted = _contents(warehouse, SOURCE_SCHEMA)
-    if not wanted:
-        raise HoldfastError(
-            f"There are no marts in {settings.warehouse_path} to publish. Build them first: "
-            "`holdfast run` (or `dbt build`)."
-        )
-    result = PublishResult(
+    result = _result(path, wanted)
+    if result.is_new:
+        with _new_file(path) as new_path:
+            _copy(settings.warehouse_path, wanted, new_path, progress)
+            _replace(new_path, path)
+    return result
+
+
+def _publish_from_server(
+    warehouse: Warehouse, path: Path, progress: Progress | None
+) -> PublishResult:
+    """Copy the marts of a server first: only a copy can be held against the published file."""
+    relations = warehouse.relations([SOURCE_SCHEMA])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _new_file(path) as new_path:
+        with duckdb.connect(str(new_path)) as connection:
+            for done, relation in enumerate(relations):
+                if progress is not None:
+                    progress(relation.name, done, len(relations))
+                _copy_relation(warehouse, relation, connection)
+            connection.execute("checkpoint")
+        with DuckDBWarehouse.open(new_path, read_only=True) as copies:
+            result = _result(path, _contents(copies, PUBLISHED_SCHEMA))
+        if result.is_new:
+            _replace(new_path, path)
+    return result
+
+
+def _copy_relation(
+    warehouse: Warehouse, relation: Relation, connection: duckdb.DuckDBPyConnection
+) -> None:
+    schema = warehouse.query(f"select * from {relation} where 1 = 0").schema
+    batches = warehouse.stream(f"select * from {relation}")
+    connection.register("copied", pa.RecordBatchReader.from_batches(schema, batches))
+    connection.execute(f"create table {_quoted(relation.name)} as select * from copied")
+    connection.unregister("copied")
+
+
+def _result(path: Path, wanted: dict[str, _Relation]) -> PublishResult:
+    return PublishResult(
         path=path,
         rows={name: relation.row_count for name, relation in wanted.items()},
         is_new=_published(path) != wanted,
     )
-    if result.is_new:
-        _remove_leftovers(path)
-        new_path = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            _copy(settings.warehouse_path, wanted, new_path, progress)
-            _replace(new_path, path)
-        except (duckdb.Error, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise known_error(path, reason) or HoldfastError(
-                f"Cannot publish {path}: {reason}. The file of the last run is still there."
-            ) from error
-        finally:
-            _remove(new_path)
-    return result
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[Path]:
+    """Give the name of a file beside the published one; what is left of it at the end goes."""
+    _remove_leftovers(path)
+    new_path = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield new_path
+    except (duckdb.Error, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise known_error(path, reason) or HoldfastError(
+            f"Cannot publish {path}: {reason}. The file of the last run is still there."
+        ) from error
+    finally:
+        _remove(new_path)
 
 
 def _contents(warehouse: Warehouse, schema: str) -> dict[str, _Relation]:
@@ -144,7 +189,7 @@ def _contents(warehouse: Warehouse, schema: str) -> dict[str, _Relation]:
 def _published(path: Path) -> dict[str, _Relation] | None:
     """Return what the published file holds; None where there is none that can be read."""
     try:
-        with Warehouse.open(path, read_only=True) as published:
+        with DuckDBWarehouse.open(path, read_only=True) as published:
             return _contents(published, PUBLISHED_SCHEMA)
     except HoldfastError:
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ml import dbt
+from ml.load import load, needs_load
 from ml.progress import Step, Steps, StepTime, by_share
 from ml.publish import PublishResult, publish
 from ml.registry import Registry
@@ -90,6 +91,10 @@ def run(settings: Settings, steps: Steps, *, is_demo: bool = False) -> RunResult
             )
             step.outcome = f"{made.customers:,} customers over {made.months} months"
     dbt.install_packages(settings)
+    if needs_load(settings):
+        with steps.step("Load the raw files") as step:
+            loaded = load(settings, progress=step.progress)
+            step.outcome = f"{loaded.rows:,} rows" if loaded.is_new else "not needed: no new files"
     with steps.step("Build bronze, silver and gold, and test them") as step:
         built = dbt.build(settings, exclude=dbt.AFTER_SCORING, progress=step.progress)
         step.outcome = f"{built.nodes} dbt nodes"

@@ -23,7 +23,7 @@ from ml.reasons import Wording
 from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.training_set import require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse, require_warehouse
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -108,12 +108,12 @@ def score(
         If there is no customer at that date.
     """
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     say("Loading the champion", 0, 0)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     champion = require_champion(store, settings.train.model_name)
     model = store.load_model(champion.version)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
         wanted = _slice(settings, warehouse, champion, model, as_of)
         there = _existing(warehouse, wanted, model, settings.score.reasons)
@@ -126,7 +126,7 @@ def score(
     predictions = _predictions(scored, wanted, run_id, scored_at)
     _check_door(settings, predictions, wanted, run_id, scored_at)
     say("Writing the predictions", 0, 0)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         # Reasons first: predictions that are there have their reasons.
         written = warehouse.replace_slice(
             "ml.prediction_reasons", _reason_batches(scored, wanted), where=wanted.where
@@ -149,11 +149,11 @@ def is_current(settings: Settings, *, as_of: date | None = None) -> bool:
     HoldfastError
         As `score` does where there is no champion, no customer or no fitting feature.
     """
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     champion = require_champion(store, settings.train.model_name)
     model = store.load_model(champion.version)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, model.types)
         wanted = _slice(settings, warehouse, champion, model, as_of)
         return _existing(warehouse, wanted, model, settings.score.reasons) is not None

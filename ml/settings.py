@@ -199,6 +199,8 @@ class Settings:
         Where dbt leaves its artifacts; ``DBT_TARGET_PATH`` moves it for dbt and for us.
     profiles_dir
         Where dbt finds the profile: the project's own ``profiles.yml``, else where dbt looks.
+    database
+        The database of a server to use in place of the profile's; None: the profile's.
     """
 
     project_dir: Path
@@ -217,6 +219,7 @@ class Settings:
     card: CardSettings
     summary: SummarySettings
     experiments: Mapping[str, Mapping[str, Any]]
+    database: str | None = None
 
     @property
     def warehouse_path(self) -> Path:

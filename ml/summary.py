@@ -8,21 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Relation, Warehouse, open_warehouse
 
+_LAYERS = ("silver", "gold", "marts")
 # Of a layer, what a person counts: gold's families have the rows of customer_360, one by one.
-_RELATIONS = """
-    with relations as (
-        select schema_name as layer, table_name as relation from duckdb_tables()
-        where database_name = current_database()
-        union all
-        select schema_name as layer, view_name as relation from duckdb_views()
-        where database_name = current_database()
-    )
-    select layer, relation from relations
-    where layer in ('silver', 'gold', 'marts') and not starts_with(relation, 'features_')
-    order by list_position(['silver', 'gold', 'marts'], layer), relation
-"""
+_FAMILIES = "features_"
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ class Summary:
 
 def summarise(settings: Settings) -> Summary:
     """Read what a run leaves behind from the warehouse."""
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         clock = _rows(warehouse, "select data_from, data_until from silver.clock")[0]
         intake = _rows(
             warehouse,
@@ -105,15 +95,17 @@ def summarise(settings: Settings) -> Summary:
             "group by entity, reason order by rows desc, entity, reason",
         )
         relations = [
-            (row["layer"], row["relation"], _count(warehouse, row["layer"], row["relation"]))
-            for row in _rows(warehouse, _RELATIONS)
+            RelationRows(each.schema, each.name, _count(warehouse, each))
+            for each in sorted(
+                warehouse.relations(_LAYERS),
+                key=lambda each: (_LAYERS.index(each.schema), each.name),
+            )
+            if not each.name.startswith(_FAMILIES)
         ]
         customers = _rows(
             warehouse,
-            "select priority, customer_id, value_tier, churn_probability::double as "
-            "churn_probability, revenue_at_risk::double as revenue_at_risk, "
-            "list_filter([reason_1, reason_2, reason_3], lambda reason: reason is not null) "
-            "as reasons from marts.retention_worklist order by priority limit $1",
+            "select priority, customer_id, value_tier, churn_probability, revenue_at_risk, "
+            "reason_1, reason_2, reason_3 from marts.retention_worklist order by priority limit $1",
             [settings.summary.customers],
         )
     return Summary(
@@ -121,10 +113,8 @@ def summarise(settings: Settings) -> Summary:
         data_until=clock["data_until"],
         intake=tuple(Intake(**row) for row in intake),
         rejects=tuple(Rejects(**row) for row in rejects),
-        relations=tuple(RelationRows(*row) for row in relations),
-        customers=tuple(
-            CustomerToCall(**{**row, "reasons": tuple(row["reasons"])}) for row in customers
-        ),
+        relations=tuple(relations),
+        customers=tuple(_customer(row) for row in customers),
     )
 
 
@@ -132,6 +122,18 @@ def _rows(warehouse: Warehouse, sql: str, params: Sequence[object] = ()) -> list
     return list(warehouse.query(sql, params).to_pylist())
 
 
-def _count(warehouse: Warehouse, layer: str, relation: str) -> int:
-    counted = warehouse.query(f'select count(*) as rows from "{layer}"."{relation}"')
+def _count(warehouse: Warehouse, relation: Relation) -> int:
+    counted = warehouse.query(f"select count(*) as rows from {relation}")
     return int(counted["rows"][0].as_py())
+
+
+def _customer(row: dict[str, Any]) -> CustomerToCall:
+    reasons = (row[f"reason_{place}"] for place in (1, 2, 3))
+    return CustomerToCall(
+        priority=row["priority"],
+        customer_id=row["customer_id"],
+        value_tier=row["value_tier"],
+        churn_probability=float(row["churn_probability"]),
+        revenue_at_risk=float(row["revenue_at_risk"]),
+        reasons=tuple(reason for reason in reasons if reason is not None),
+    )

@@ -37,7 +37,7 @@ from ml.registry import RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.truth import compare_with_truth
 from ml.validation import validate
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def is_current(settings: Settings) -> bool:
     HoldfastError
         As `train` does where the data cannot carry a training.
     """
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         plan = make_plan(settings, warehouse)
         store = Registry(settings.mlflow_uri, settings.artifact_root)
         known = store.trained_with(settings.train.model_name, plan.training_key)
@@ -188,8 +188,8 @@ def _with(settings: Settings, families: str | None, tune_trials: int | None) -> 
 
 
 def _plan(settings: Settings, training_set: str | None) -> Plan:
-    Warehouse.require(settings.warehouse_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    require_warehouse(settings)
+    with open_warehouse(settings, read_only=True) as warehouse:
         if training_set is None:
             return make_plan(settings, warehouse)
         costs = read_costs(settings, warehouse)

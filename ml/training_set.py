@@ -194,7 +194,7 @@ def read_labelled_rows(
         warehouse.query(
             f"select {columns} from gold.training_set "
             "where ($1 is null or label_known_at <= cast($1 as timestamp)) "
-            "order by as_of_date, customer_id",
+            f"order by as_of_date, {warehouse.in_code_order('customer_id')}",
             [known_until],
         )
     )
@@ -217,7 +217,7 @@ def read_features(
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in warehouse.stream(
             f"select customer_id, as_of_date, {columns} from gold.training_set "
-            "order by as_of_date, customer_id"
+            f"order by as_of_date, {warehouse.in_code_order('customer_id')}"
         ):
             keys.append(pa.Table.from_batches([batch.select(["customer_id", "as_of_date"])]))
             yield batch

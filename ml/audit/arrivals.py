@@ -21,8 +21,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ml.audit.content import Content, differing
 from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_report
 from ml.audit.rows import EntityContract, sample_rows, soiled, write_rows
@@ -32,7 +30,7 @@ from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings, load_settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 AUDIT = "arrivals"
 
@@ -181,7 +179,7 @@ def arrivals(
         if value < 1:
             raise UsageError(f"--{name} wants at least 1, not {value}.")
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     seeds = range(seed, seed + schedules)
     done: list[ScheduleResult] = []
     with audit_folder(settings, AUDIT) as folder:
@@ -257,7 +255,7 @@ class _Runner:
         settings = place.settings()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
         self.yard = Yard(settings, folder)
-        self.standing = settings.warehouse_path
+        self.standing = settings
         self.customers = place.customers
         self._companies: dict[int, _Company] = {}
 
@@ -284,7 +282,7 @@ class _Runner:
         for batch in range(schedule.batches):
             schedule.deliver(company.rows, batch, self.yard.raw)
             notes = self.yard.build()
-            after = _Standing.read(self.yard.warehouse, self.yard.contracts)
+            after = _Standing.read(self.yard.settings, self.yard.contracts)
             if batch:
                 found = [match for note in notes if (match := _BUILT.match(note))]
                 rebuilt += sum(int(match.group(1)) for match in found)
@@ -327,23 +325,19 @@ class _Standing:
     dates: frozenset[date]
 
     @classmethod
-    def read(cls, warehouse: Path, contracts: Mapping[str, EntityContract]) -> _Standing:
-        connection = duckdb.connect(str(warehouse), read_only=True)
-        try:
-            days: dict[tuple[str, date], str] = {}
-            for entity in contracts:
-                for day, number in connection.execute(
-                    "select cast(known_at as date), sum(hash(cells)::hugeint)::varchar from "
-                    f"(select * exclude (built_from) from bronze.{entity}) as cells group by 1"
-                ).fetchall():
-                    days[entity, day] = number
+    def read(cls, settings: Settings, contracts: Mapping[str, EntityContract]) -> _Standing:
+        with open_warehouse(settings, read_only=True) as warehouse:
+            days = {
+                (entity, day): content
+                for entity in contracts
+                for day, content in warehouse.contents(
+                    f"bronze.{entity}", by="cast(known_at as date)", without=["built_from"]
+                ).items()
+                if isinstance(day, date)
+            }
             # A date without observations has no cells that a build could have made again.
-            dates = connection.execute(
-                "select distinct as_of_date from gold.customer_360"
-            ).fetchall()
-            return cls(days, frozenset(day for (day,) in dates))
-        finally:
-            connection.close()
+            dates = warehouse.query("select distinct as_of_date from gold.customer_360")
+        return cls(days, frozenset(dates["as_of_date"].to_pylist()))
 
     def dates_touched_since(self, before: _Standing) -> set[date]:
         """Return the dates that are new, and those that a changed row was known before."""
@@ -384,7 +378,7 @@ def _write(settings: Settings, result: ArrivalsResult) -> None:
             for each in result.failed
         ),
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ml.errors import HoldfastError
-from ml.warehouse import known_error
+from ml.profile import DUCKDB, engine_of
+from ml.settings import Settings
+from ml.warehouse import Warehouse, known_error, open_warehouse
 
 # A table's memory of what it was built from is no cell of it.
 _MEMORY = "built_from"
@@ -63,26 +64,68 @@ class Comparison:
         return not (self.missing_rows or self.extra_rows or self.different_cells)
 
 
+class Sides:
+    """Two warehouses in one connection, as the catalogs `standing` and `rebuilt`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def fetch(self, relation: str, where: str, params: Sequence[object]) -> None:
+        """Have the rows of a relation at hand; DuckDB reads them where they are."""
+
+
+class _CopiedSides(Sides):
+    """Two databases of a server, which no query sees both of: their rows are copied."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, warehouses: Mapping[str, Warehouse]
+    ) -> None:
+        super().__init__(connection)
+        self._warehouses = warehouses
+
+    def fetch(self, relation: str, where: str, params: Sequence[object]) -> None:
+        """Copy the rows of a relation from both."""
+        for side, warehouse in self._warehouses.items():
+            rows = warehouse.query(f"select * from {relation} where {where}", params)
+            self.connection.register("fetched", rows)
+            schema = relation.partition(".")[0]
+            self.connection.execute(f"create schema if not exists {side}.{schema}")
+            self.connection.execute(
+                f"create or replace table {side}.{relation} as select * from fetched"
+            )
+            self.connection.unregister("fetched")
+
+
 @contextmanager
-def side_by_side(standing: Path, rebuilt: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open two warehouses for reading, as the catalogs `standing` and `rebuilt`."""
-    connection = duckdb.connect()
-    try:
-        for name, path in (("standing", standing), ("rebuilt", rebuilt)):
-            quoted = str(path).replace("'", "''")
-            connection.execute(f"attach '{quoted}' as {name} (read_only)")
-        yield connection
-    except duckdb.Error as error:
-        message = " ".join(str(error).split())
-        raise known_error(standing, message) or HoldfastError(
-            f"{standing} and {rebuilt} could not be compared: {message}"
-        ) from error
-    finally:
-        connection.close()
+def side_by_side(standing: Settings, rebuilt: Settings) -> Iterator[Sides]:
+    """Open the warehouses of two projects for reading."""
+    both = {"standing": standing, "rebuilt": rebuilt}
+    with ExitStack() as stack:
+        connection = stack.enter_context(duckdb.connect())
+        if engine_of(standing) != DUCKDB:
+            for name in both:
+                connection.execute(f"attach ':memory:' as {name}")
+            opened = {
+                name: stack.enter_context(open_warehouse(settings, read_only=True))
+                for name, settings in both.items()
+            }
+            yield _CopiedSides(connection, opened)
+            return
+        try:
+            for name, settings in both.items():
+                quoted = str(settings.warehouse_path).replace("'", "''")
+                connection.execute(f"attach '{quoted}' as {name} (read_only)")
+            yield Sides(connection)
+        except duckdb.Error as error:
+            message = " ".join(str(error).split())
+            path = standing.warehouse_path
+            raise known_error(path, message) or HoldfastError(
+                f"{path} and {rebuilt.warehouse_path} could not be compared: {message}"
+            ) from error
 
 
 def compare(
-    connection: duckdb.DuckDBPyConnection,
+    both_sides: Sides,
     relation: str,
     *,
     key: str,
@@ -94,8 +137,8 @@ def compare(
 
     Parameters
     ----------
-    connection
-        As `side_by_side` gives it.
+    both_sides
+        As `side_by_side` gives them.
     relation
         ``schema.name``.
     key
@@ -110,6 +153,8 @@ def compare(
     HoldfastError
         Where the two have other columns.
     """
+    both_sides.fetch(relation, where, params)
+    connection = both_sides.connection
     columns = _columns(connection, relation)
     sides = (
         f"with standing_rows as (select * from standing.{relation} where {where}), "

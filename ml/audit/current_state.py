@@ -24,7 +24,7 @@ from ml.errors import HoldfastError
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import LabelledRows
-from ml.warehouse import Warehouse, known_error
+from ml.warehouse import Warehouse, known_error, open_warehouse
 
 Mask = NDArray[np.bool_]
 
@@ -81,7 +81,7 @@ def of_newest_state(
             seeds=True,
             progress=progress,
         )
-        with Warehouse.open(own.settings.warehouse_path, read_only=True) as warehouse:
+        with open_warehouse(own.settings, read_only=True) as warehouse:
             return _aligned(warehouse, types, rows, "select * from gold.customer_360")
 
 
@@ -96,7 +96,7 @@ def of_newest_observation(
         `(n_observations, n_features)`, in the order of `rows`.
     """
     newest = f"""
-        select * exclude (place) from (
+        select * from (
             select
                 *,
                 row_number() over (
@@ -104,7 +104,7 @@ def of_newest_observation(
                 ) as place
             from gold.customer_360
             where as_of_date <= date '{split_at:%Y-%m-%d}'
-        )
+        ) as by_date
         where place = 1
     """
     columns = ", ".join(f'newest."{name}"' for name in types)
@@ -126,13 +126,13 @@ def _aligned(
     last = matrix.as_date(rows.as_of_date.max())
     keys: list[pa.Table] = []
     (count,) = warehouse.query(
-        f"select count(*) as rows from ({relation}) where as_of_date <= $1", [last]
+        f"select count(*) as rows from ({relation}) as past where as_of_date <= $1", [last]
     )["rows"].to_pylist()
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in warehouse.stream(
-            f"select customer_id, as_of_date, {columns} from ({relation}) "
-            "where as_of_date <= $1 order by as_of_date, customer_id",
+            f"select customer_id, as_of_date, {columns} from ({relation}) as past "
+            f"where as_of_date <= $1 order by as_of_date, {warehouse.in_code_order('customer_id')}",
             [last],
         ):
             keys.append(pa.Table.from_batches([batch.select(["customer_id", "as_of_date"])]))

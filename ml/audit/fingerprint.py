@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +28,7 @@ from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 AUDIT = "fingerprint"
 
@@ -38,8 +36,6 @@ _OUT_OF_MEMORY = "Out of Memory"
 # The least memory tried, and by how much it grows until the build has just enough: then it spills.
 _LEAST_MEGABYTES, _GROWTH = 40, 1.25
 _MANY_FILES = 7
-# How often the folder of spilled data is looked at.
-_LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -224,10 +220,10 @@ def fingerprint(
     if customers < 1:
         raise UsageError(f"--customers wants at least 1, not {customers}.")
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     with audit_folder(settings, AUDIT) as folder:
         yard = Yard(settings, folder)
-        rows = sample_rows(settings.warehouse_path, yard.contracts, customers=customers, seed=seed)
+        rows = sample_rows(settings, yard.contracts, customers=customers, seed=seed)
         rows = soiled(rows, yard.contracts, seed)
         first: Content = {}
         built: list[Built] = []
@@ -257,7 +253,7 @@ def _build(yard: Yard, configuration: Configuration, rows: Rows, first: Content)
         yard.start_anew()
         yard.tune(threads=configuration.threads, memory_megabytes=megabytes)
         try:
-            with _watched(yard.spill_dir) as spilled:
+            with yard.spilled() as spilled:
                 _build_batches(yard, configuration, rows)
         except HoldfastError as error:
             # Some steps cannot spill and need a least memory, which grows with the data.
@@ -268,7 +264,7 @@ def _build(yard: Yard, configuration: Configuration, rows: Rows, first: Content)
             return Built(
                 name=configuration.name,
                 different_tables=differing(first, yard.content) if first else (),
-                memory_megabytes=megabytes,
+                memory_megabytes=megabytes if yard.settings.database is None else None,
                 spilled_bytes=max(spilled) if megabytes else None,
             )
 
@@ -282,26 +278,6 @@ def _build_batches(yard: Yard, configuration: Configuration, rows: Rows) -> None
         for batch in range(schedule.batches):
             schedule.deliver(rows, batch, yard.raw)
             yard.build()
-
-
-@contextmanager
-def _watched(folder: Path) -> Iterator[list[int]]:
-    """Give a list to which the bytes in a folder are added again and again."""
-    seen, end = [0], threading.Event()
-
-    def look() -> None:
-        while not end.wait(_LOOK_SECONDS):
-            # A file may go between the listing and the look at it.
-            with suppress(OSError):
-                seen.append(sum(path.stat().st_size for path in folder.glob("*")))
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        end.set()
-        watcher.join()
 
 
 def _one_number(content: Content) -> str:
@@ -325,7 +301,7 @@ def _write(settings: Settings, result: FingerprintResult) -> None:
         )
         for each in result.configurations
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

@@ -34,7 +34,7 @@ from ml.training_set import (
     read_history,
     require_features,
 )
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 AUDIT = "receipt"
 
@@ -142,7 +142,7 @@ def receipt(settings: Settings, *, progress: Progress | None = None) -> ReceiptR
     started = time.perf_counter()
     contract = load_contract(settings.manifest_path)
     say("Reading features", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         history = read_history(warehouse, contract)
         require_features(warehouse, "gold.training_set", contract.types)
         after = _period(settings, history)
@@ -318,7 +318,7 @@ def _keep(settings: Settings, result: ReceiptResult) -> None:
         ],
         title=receipt_picture.title(result.project, result.split_at, result.following_dates),
     )
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

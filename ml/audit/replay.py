@@ -26,7 +26,7 @@ from ml.audit.scratch import Scratch, audit_folder, copy_sources
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 AUDIT = "replay"
 
@@ -173,7 +173,7 @@ def replay(
     """
     say = progress or silent
     started = time.perf_counter()
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         standing, off_grid = _standing_dates(warehouse)
         chosen = _choose(standing, as_of, sample)
         moments = _label_moments(warehouse, chosen)
@@ -183,11 +183,11 @@ def replay(
     extra = {"extra_as_of_dates": [str(each) for each in chosen if each in off_grid]}
     with audit_folder(settings, AUDIT) as folder:
         own = Scratch.at(settings, folder, vars=extra)
-        copy_sources(settings.warehouse_path, own.settings.warehouse_path)
+        copy_sources(settings, own.settings)
         for place, cut in enumerate(cuts):
             say(f"Cut at {cut.moment}", place, len(cuts))
             _build(own, cut, is_first=place == 0)
-            with side_by_side(settings.warehouse_path, own.settings.warehouse_path) as both:
+            with side_by_side(settings, own.settings) as both:
                 for relation, dates in cut.as_of_dates.items():
                     for as_of_date in dates:
                         where, params = "as_of_date = ?", [as_of_date]
@@ -315,7 +315,7 @@ def _certify(settings: Settings, result: ReplayResult) -> None:
         )
         for each in result.dates
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
-from ml.warehouse import Warehouse
+from ml.settings import Settings
+from ml.warehouse import open_warehouse
 
 # Shares of each entity's rows that come again in some way; several times what real data has, so
 # that few customers have them all.
@@ -73,7 +74,7 @@ def entity_contracts(manifest: Mapping[str, Any]) -> dict[str, EntityContract]:
 
 
 def sample_rows(
-    warehouse_path: Path,
+    settings: Settings,
     contracts: Mapping[str, EntityContract],
     *,
     customers: int | None,
@@ -93,10 +94,12 @@ def sample_rows(
     DataError
         Where bronze holds no customers.
     """
-    with Warehouse.open(warehouse_path, read_only=True) as warehouse:
-        known = warehouse.query(
-            "select distinct customer_id from bronze.customers order by customer_id"
-        )["customer_id"].to_pylist()
+    with open_warehouse(settings, read_only=True) as warehouse:
+        known = sorted(
+            warehouse.query("select distinct customer_id from bronze.customers")[
+                "customer_id"
+            ].to_pylist()
+        )
         if not known:
             raise DataError(
                 "Expected customers in bronze, found none. Build it first: `holdfast run` (or "
@@ -108,11 +111,12 @@ def sample_rows(
         rows: dict[str, pa.Table] = {}
         for entity, contract in contracts.items():
             columns = ", ".join(f'"{column}"' for column in contract.columns)
-            rows[entity] = warehouse.query(
+            found = warehouse.query(
                 f"select {columns} from bronze.{entity} "
-                "where customer_id in (select unnest($1)) order by all",
+                f"where {warehouse.is_one_of('customer_id', '$1')}",
                 [chosen],
             )
+            rows[entity] = found.sort_by([(column, "ascending") for column in contract.columns])
     return rows
 
 

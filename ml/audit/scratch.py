@@ -14,10 +14,12 @@ from typing import Any
 import duckdb
 
 from ml import dbt
+from ml.audit.databases import copy_tables, create_database, drop_databases
 from ml.errors import HoldfastError
+from ml.profile import DATABASE_VARIABLE, POSTGRES, credentials, engine_of
 from ml.progress import Progress
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 # What dbt and ml/ make themselves; everything else in a warehouse is a source.
 OWN_SCHEMAS = ("bronze", "silver", "gold", "ml", "marts")
@@ -48,8 +50,10 @@ class Scratch:
         HoldfastError
             Where the project's profile would open another warehouse than the scratch one.
         """
+        on_server = engine_of(settings) == POSTGRES
         own = replace(
             settings,
+            database=create_database(settings, folder) if on_server else None,
             local_dir=folder,
             raw_dir=Path(vars.get("raw_path", settings.raw_dir)),
             target_dir=folder / "target",
@@ -102,12 +106,24 @@ def audit_folder(settings: Settings, name: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        if engine_of(settings) == POSTGRES:
+            drop_databases(settings, folder)
         shutil.rmtree(folder, ignore_errors=True)
         if not any(root.iterdir()):
             root.rmdir()
 
 
 def _require_own_warehouse(settings: Settings) -> None:
+    if settings.database is not None:
+        found = credentials(settings).database
+        if found != settings.database:
+            raise HoldfastError(
+                "An audit builds in a scratch database, so the profile's database must follow the "
+                f"environment variable {DATABASE_VARIABLE}: expected dbname: "
+                f"\"{{{{ env_var('{DATABASE_VARIABLE}', 'holdfast') }}}}\" for the target "
+                f"{settings.target}, found {found}. Mend profiles.yml."
+            )
+        return
     opened = dbt.warehouse_of_profile(settings)
     if opened != settings.warehouse_path.resolve():
         raise HoldfastError(
@@ -118,22 +134,24 @@ def _require_own_warehouse(settings: Settings) -> None:
         )
 
 
-def copy_sources(real: Path, own: Path) -> None:
+def copy_sources(real: Settings, own: Settings) -> None:
     """Copy the tables that others loaded into the real warehouse into a scratch one."""
-    with Warehouse.open(real, read_only=True) as warehouse:
-        managed = ", ".join(f"'{schema}'" for schema in OWN_SCHEMAS)
-        tables = warehouse.query(
-            "select schema_name, table_name from duckdb_tables() "
-            "where database_name = current_database() and not internal and not temporary "
-            f"and schema_name not in ({managed}) order by 1, 2"
-        ).to_pylist()
+    if engine_of(real) == POSTGRES:
+        copy_tables(real, own, OWN_SCHEMAS)
+        return
+    with open_warehouse(real, read_only=True) as warehouse:
+        tables = [
+            each
+            for each in warehouse.relations()
+            if not each.is_view and each.schema not in OWN_SCHEMAS
+        ]
     if not tables:
         return
-    with duckdb.connect(str(own)) as connection:
-        connection.execute(f"attach '{_quoted(real)}' as real_warehouse (read_only)")
+    with duckdb.connect(str(own.warehouse_path)) as connection:
+        connection.execute(f"attach '{_quoted(real.warehouse_path)}' as real_warehouse (read_only)")
         for table in tables:
-            name = f'"{table["schema_name"]}"."{table["table_name"]}"'
-            connection.execute(f'create schema if not exists "{table["schema_name"]}"')
+            name = f'"{table.schema}"."{table.name}"'
+            connection.execute(f'create schema if not exists "{table.schema}"')
             connection.execute(f"create table {name} as from real_warehouse.{name}")
 
 

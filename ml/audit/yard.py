@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +14,17 @@ from typing import Any
 import yaml
 
 from ml.audit.content import Content, content_of
+from ml.audit.databases import copy_database, set_parameters, spilled_bytes
 from ml.audit.rows import EntityContract, entity_contracts
 from ml.audit.scratch import Scratch
+from ml.load import load, needs_load
 from ml.settings import Settings
 
 # By the package, so that they are found where Holdfast is one of another project.
 _LAYERS = ("+fqn:holdfast.silver", "+fqn:holdfast.gold")
+
+# How often the folder of spilled data is looked at.
+_LOOK_SECONDS = 0.01
 
 
 class Yard:
@@ -40,12 +48,23 @@ class Yard:
         self._scratch = Scratch.at(settings, folder, vars=own)
         self._scratch.build(seeds=True)
         self._seeded = folder / "seeded.duckdb"
-        shutil.copyfile(self.warehouse, self._seeded)
+        if self._database is not None:
+            copy_database(settings, folder, self._database, self._seeded_database)
+        else:
+            shutil.copyfile(self.settings.warehouse_path, self._seeded)
 
     @property
-    def warehouse(self) -> Path:
-        """The scratch warehouse."""
-        return self._scratch.settings.warehouse_path
+    def settings(self) -> Settings:
+        """The scratch project."""
+        return self._scratch.settings
+
+    @property
+    def _database(self) -> str | None:
+        return self.settings.database
+
+    @property
+    def _seeded_database(self) -> str:
+        return f"{self._database}_seeded"
 
     @cached_property
     def contracts(self) -> dict[str, EntityContract]:
@@ -55,14 +74,18 @@ class Yard:
     @property
     def content(self) -> Content:
         """What silver and gold hold."""
-        return content_of(self.warehouse)
+        return content_of(self.settings)
 
     def start_anew(self) -> None:
         """Remove all raw files and all that was built from them; the seeds stay."""
         shutil.rmtree(self.raw)
         self.raw.mkdir()
-        self.warehouse.with_name(f"{self.warehouse.name}.wal").unlink(missing_ok=True)
-        shutil.copyfile(self._seeded, self.warehouse)
+        if self._database is not None:
+            copy_database(self._real, self._folder, self._seeded_database, self._database)
+            return
+        warehouse = self.settings.warehouse_path
+        warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
+        shutil.copyfile(self._seeded, warehouse)
 
     def build(self) -> tuple[str, ...]:
         """Build silver and gold from the raw files; return what the models noted.
@@ -72,12 +95,15 @@ class Yard:
         HoldfastError
             Where the build fails.
         """
+        if needs_load(self.settings):
+            load(self.settings)
         return self._scratch.build(_LAYERS).notes
 
     def tune(self, *, threads: int, memory_megabytes: int | None) -> None:
         """Set the threads of dbt and of the engine, and the engine's memory; None leaves it free.
 
-        A copy of the project's profile is written for it.
+        A copy of the project's profile is written for it. A server has no such memory: there it is
+        that of each step of a query, the least there is.
         """
         source = self._real.profiles_dir / "profiles.yml"
         profiles = yaml.safe_load(source.read_text(encoding="utf-8"))
@@ -86,6 +112,8 @@ class Yard:
             if output is None:
                 continue
             output["threads"] = threads
+            if self._database is not None:
+                continue
             # Options of the connection: a setting is repeated with every cursor, and where to spill
             # cannot be said again once something lies there.
             output["config_options"] = {
@@ -96,3 +124,40 @@ class Yard:
             }
         (self._folder / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
         self._scratch.settings = replace(self._scratch.settings, profiles_dir=self._folder)
+        if self._database is not None:
+            workers = {"max_parallel_workers_per_gather": str(threads - 1)}
+            # 64 kB, the least that the engine takes.
+            memory = {"work_mem": "64kB", "hash_mem_multiplier": "1"} if memory_megabytes else {}
+            set_parameters(self._real, self._database, workers | memory)
+
+    @contextmanager
+    def spilled(self) -> Iterator[list[int]]:
+        """Give a list to which the bytes on disk for want of memory are added, again and again."""
+        if self._database is None:
+            with _watched(self.spill_dir) as seen:
+                yield seen
+            return
+        seen = [0]
+        yield seen
+        # Its queries have ended, and the server has counted them.
+        seen.append(spilled_bytes(self._real, self._database))
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[list[int]]:
+    """Give a list to which the bytes in a folder are added again and again."""
+    seen, end = [0], threading.Event()
+
+    def look() -> None:
+        while not end.wait(_LOOK_SECONDS):
+            # A file may go between the listing and the look at it.
+            with suppress(OSError):
+                seen.append(sum(path.stat().st_size for path in folder.glob("*")))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        end.set()
+        watcher.join()

@@ -27,7 +27,7 @@ from ml.records import TrainingRecord
 from ml.registry import CHAMPION, RegisteredVersion, Registry
 from ml.settings import Settings
 from ml.training_set import KEY_COLUMNS, LabelledRows
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 Words = NDArray[np.object_]
 
@@ -106,7 +106,7 @@ def gather(settings: Settings, store: Registry, version: RegisteredVersion) -> C
         rng=rng,
     )
     sample = frame.iloc[_sample(len(frame), settings.card.explained_rows, rng)]
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         since = store.registered_at(version)
         gates = newest_verdict(warehouse, version, CHAMPION, since=since)
     return CardFacts(

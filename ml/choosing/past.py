@@ -19,7 +19,7 @@ from ml.registry import Registry
 from ml.settings import Settings, TrainSettings
 from ml.splits import Enough, Split
 from ml.training_set import read_features, read_history, require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_past(settings: Settings, *, dates: int, say: Progress) -> Past:
     """
     say("Reading labels and features", 0, 0)
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         history = read_history(warehouse, contract)
         require_features(warehouse, "gold.training_set", contract.types)
         folds = splits.rolling_folds(
@@ -125,7 +125,7 @@ def record(
         }
         for each in evaluations
     ]
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         warehouse.replace_slice(
             "ml.evaluations",
             pa.Table.from_pylist(rows, schema=EVALUATIONS_SCHEMA),

@@ -21,7 +21,7 @@ from ml.registry import RegisteredVersion, Registry
 from ml.score import ranking
 from ml.settings import Settings
 from ml.training_set import require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse, require_warehouse
 
 _SOURCE = "gold.customer_360"
 # How many earlier dates a value is shown at, each at least four weeks before the next.
@@ -144,14 +144,14 @@ def explain_customer(
         If the warehouse lacks a feature of the model or has it with another type.
     """
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     say("Loading the model", 0, 0)
     store = open_registry(settings)
     version = version_of(settings, store, model)
     fitted = store.load_model(version)
     record = read_record(store, version)
     say("Scoring the customers of the date", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, _SOURCE, fitted.types)
         dates = _dates_of(warehouse, customer_id)
         day = _chosen_date(customer_id, dates, as_of)
@@ -214,8 +214,8 @@ def _dates_of(warehouse: Warehouse, customer_id: str) -> list[date]:
         )
     # Those whose ids begin alike are what a slip of the finger meant.
     examples = warehouse.query(
-        f"select distinct customer_id from {_SOURCE} where as_of_date = ? "
-        "order by jaro_winkler_similarity(customer_id, ?) desc, customer_id limit ?",
+        f"select customer_id from {_SOURCE} where as_of_date = ? "
+        f"order by {warehouse.likeness('customer_id', '?')} desc, customer_id limit ?",
         [known["newest"], customer_id, _EXAMPLES],
     )
     alike = ", ".join(examples["customer_id"].to_pylist())

@@ -17,7 +17,7 @@ from ml.frozen.sets import Arrivals, FrozenDate, FrozenSet
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import History, read_history, require_features
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 _BEFORE_FEATURES = (
     "customer_id",
@@ -96,7 +96,7 @@ def write_set(
     """
     say = progress or silent
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         say("Reading labels", 0, 0)
         history = read_history(warehouse, contract, known_until=known_until)
         require_features(warehouse, "gold.training_set", contract.types)
@@ -118,10 +118,10 @@ def write_set(
 
 def register(settings: Settings, frozen: FrozenSet) -> None:
     """Let `ml.training_sets` tell of a set, where it does not yet."""
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         if sets.is_registered(warehouse, frozen.training_set_id):
             return
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         sets.register(warehouse, frozen)
 
 
@@ -149,7 +149,9 @@ def write_rows(
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         for batch in warehouse.stream(
-            f"{wanted} order by as_of_date, customer_id", [cutoff], _BATCH_ROWS
+            f"{wanted} order by as_of_date, {warehouse.in_code_order('customer_id')}",
+            [cutoff],
+            _BATCH_ROWS,
         ):
             done += batch.num_rows
             on_rows(done)
@@ -167,7 +169,7 @@ def read_arrivals(warehouse: Warehouse, cutoff: datetime) -> tuple[Arrivals, ...
             entity,
             cast(sum(row_count) as bigint) as row_count,
             md5(string_agg(
-                cast(known_date as varchar) || ' ' || fingerprint, ';' order by known_date
+                cast(known_date as text) || ' ' || fingerprint, ';' order by known_date
             )) as fingerprint
         from silver.arrivals
         where known_date < cast($1 as timestamp)

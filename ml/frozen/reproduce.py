@@ -17,7 +17,7 @@ from ml.frozen.freeze import read_arrivals, write_rows
 from ml.frozen.sets import FrozenSet
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def reproduce(settings: Settings, name: str, *, progress: Progress | None = None
     path = sets.data_path(settings, frozen.training_set_id)
     rebuilt = path.with_name(f".{path.name}.rebuilt")
     try:
-        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        with open_warehouse(settings, read_only=True) as warehouse:
             _require_columns(warehouse, frozen)
             _require_reach(warehouse, frozen)
             written, _ = write_rows(

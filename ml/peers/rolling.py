@@ -27,7 +27,7 @@ from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import History, read_features, read_history, require_features
 from ml.validation import validate
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 Floats = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def origins(
     )
     settings = replace(settings, train=options)
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, "gold.training_set", contract.types)
         whole = read_history(warehouse, contract)
         frame = read_features(warehouse, contract.types, whole.rows)
@@ -260,7 +260,7 @@ def _horizons(warehouse: Warehouse, day: date) -> "pd.Series[int]":
     """Return the days in which each customer's silence is a churn, by customer."""
     found: pd.DataFrame = warehouse.query(
         "select customer_id, horizon_days from gold.customer_360 where as_of_date = ? "
-        "order by customer_id",
+        f"order by {warehouse.in_code_order('customer_id')}",
         [day],
     ).to_pandas()
     return found.set_index("customer_id")["horizon_days"]
@@ -269,7 +269,9 @@ def _horizons(warehouse: Warehouse, day: date) -> "pd.Series[int]":
 def _orders(warehouse: Warehouse) -> pd.DataFrame:
     orders: pd.DataFrame = warehouse.query(
         "select customer_id, cast(ordered_at as date) as bought_on, known_at from bronze.orders "
-        "where not coalesce(is_return, false) order by customer_id, ordered_at, order_id"
+        "where not coalesce(is_return, false) "
+        f"order by {warehouse.in_code_order('customer_id')}, ordered_at, "
+        f"{warehouse.in_code_order('order_id')}"
     ).to_pandas()
     if orders.empty:
         raise DataError(

@@ -11,7 +11,7 @@ from ml.promotion.gates import Gate
 from ml.promotion.history import AliasChange, Verdict
 from ml.registry import CANDIDATE, CHAMPION, STAGING, RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 ALIASES = (CANDIDATE, STAGING, CHAMPION)
 
@@ -77,7 +77,7 @@ def move(settings: Settings, store: Registry, planned: Planned) -> None:
     A change that the registry refuses leaves no trace. One that is cut off later is finished by
     the next command that takes the lock, from a note that lies beside the warehouse meanwhile.
     """
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         lock.write_note(settings, planned.to_dict())
         try:
             _set(store, planned)
@@ -97,7 +97,7 @@ def finish(settings: Settings, store: Registry) -> None:
     version = planned.version
     # Its registry may have been removed since; then there is nothing to finish.
     if store.version(version.model_name, version.model_version) == version:
-        with Warehouse.open(settings.warehouse_path) as warehouse:
+        with open_warehouse(settings) as warehouse:
             _set(store, planned)
             _tell(warehouse, planned)
     lock.remove_note(settings)
@@ -144,10 +144,10 @@ def untold(warehouse: Warehouse, store: Registry, model_name: str) -> tuple[Alia
 def mend(settings: Settings, store: Registry, model_name: str) -> None:
     """Finish what was cut off and tell what is not told; the caller holds the lock."""
     finish(settings, store)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         missing = untold(warehouse, store, model_name)
     if missing:
-        with Warehouse.open(settings.warehouse_path) as warehouse:
+        with open_warehouse(settings) as warehouse:
             for change in missing:
                 history.write_change(warehouse, change)
 

@@ -27,7 +27,7 @@ from ml.promotion.rows import JudgedRows, read_rows
 from ml.promotion.versions import named, open_registry
 from ml.registry import RegisteredVersion
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 Mask = NDArray[np.bool_]
 
@@ -157,7 +157,7 @@ def compare(
         Where the registry is gone or the warehouse cannot be used.
     """
     say = progress or silent
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     store = open_registry(settings)
     model_name = settings.train.model_name
     say("Loading the versions", 0, 0)
@@ -168,7 +168,7 @@ def compare(
             "two."
         )
     a, b = (Contender.load(store, version) for version in versions)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         rows = read_rows(warehouse, [a.model, b.model], since=unseen_since(a, b))
     by_alias = {version: store.aliases_of(version) for version in versions}
     differences = tuple(_differences(settings, rows, a, b, say))

@@ -139,8 +139,9 @@ def newest_verdict(
     """
     found = warehouse.query(
         "select gate, is_passed, figure, least, most, evidence from ml.gate_results "
-        "where promotion_id = (select max_by(promotion_id, judged_at) from ml.gate_results "
-        "where model_name = ? and model_version = ? and alias = ? and judged_at >= ?)",
+        "where promotion_id = (select promotion_id from ml.gate_results "
+        "where model_name = ? and model_version = ? and alias = ? and judged_at >= ? "
+        "order by judged_at desc, promotion_id limit 1)",
         [version.model_name, version.model_version, alias, since],
     )
     return tuple(Gate(**row) for row in found.to_pylist())

@@ -22,7 +22,7 @@ from ml.promotion.rows import read_rows
 from ml.records import TrainingRecord
 from ml.registry import CHAMPION, RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 _RELATION = "gold.customer_360"
 
@@ -74,7 +74,7 @@ def judge_for(
     frozen = sets.find(settings, own.record.training_set_id)
     found: list[Gate] = []
     say("Measuring what the gates ask", 0, 0)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         differences = feature_differences(settings, warehouse, own.model)
         found += _measured(settings, warehouse, own, differences)
         if alias == CHAMPION:

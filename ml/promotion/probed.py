@@ -9,7 +9,7 @@ from ml.frozen.sets import FrozenSet
 from ml.progress import Progress
 from ml.promotion.gates import NO_CRITICAL_PROBE, Gate
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def probed(settings: Settings, frozen: FrozenSet, *, progress: Progress) -> Prob
     DataError
         If the frozen file is gone or was changed.
     """
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         there = _newest(warehouse, frozen.training_set_id)
         accepted = () if there is not None else _accepted(warehouse)
     if there is not None:
@@ -52,7 +52,7 @@ def probed(settings: Settings, frozen: FrozenSet, *, progress: Progress) -> Prob
         accepted=[name for name in accepted if name in known],
         progress=progress,
     )
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         found = _newest(warehouse, frozen.training_set_id)
     assert found is not None
     return found
@@ -71,12 +71,16 @@ def no_critical_probe(found: Probed) -> Gate:
 
 def _newest(warehouse: Warehouse, training_set_id: str) -> Probed | None:
     rows = warehouse.query(
-        "select audit_id, severity, subject, "
-        "json_extract_string(evidence, '$.training_set_id') as training_set_id "
+        "select audit_id, severity, subject, evidence "
         "from ml.audit_findings where audit = ? order by created_at desc, audit_id desc, subject",
         [AUDIT],
     ).to_pylist()
-    of_set = [row for row in rows if row["training_set_id"] == training_set_id]
+    told = [json.loads(row["evidence"] or "{}") for row in rows]
+    of_set = [
+        row
+        for row, evidence in zip(rows, told, strict=True)
+        if evidence.get("training_set_id") == training_set_id
+    ]
     newest = [row for row in of_set if row["audit_id"] == of_set[0]["audit_id"]]
     if not newest:
         return None

@@ -14,7 +14,7 @@ from ml.promotion.lock import only_one
 from ml.promotion.versions import named, open_registry, person
 from ml.registry import CANDIDATE, CHAMPION, STAGING, RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse, require_warehouse
 
 # No word of a person makes a model score features that are not there.
 _UNFORCEABLE = (FEATURES,)
@@ -93,7 +93,7 @@ def promote(
         raise UsageError(
             "--force wants a reason, which is kept with the gates that failed: --why TEXT."
         )
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     store = open_registry(settings)
     with only_one(settings):
         if not is_dry_run:
@@ -151,7 +151,7 @@ def _carry_out(
         gates=gates,
     )
     if not is_changed:
-        with Warehouse.open(settings.warehouse_path) as warehouse:
+        with open_warehouse(settings) as warehouse:
             history.write_verdict(warehouse, verdict)
         return
     refused = failed(gates)

@@ -14,7 +14,7 @@ from ml.promotion.lock import only_one
 from ml.promotion.versions import named, open_registry, person
 from ml.registry import CHAMPION, RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse, require_warehouse
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def rollback(settings: Settings, *, to: str | None = None, why: str) -> Rollback
     """
     if not why.strip():
         raise UsageError("A rollback wants a reason, which is kept in the history: --why TEXT.")
-    Warehouse.require(settings.warehouse_path)
+    require_warehouse(settings)
     store = open_registry(settings)
     model_name = settings.train.model_name
     with only_one(settings):
@@ -71,7 +71,7 @@ def rollback(settings: Settings, *, to: str | None = None, why: str) -> Rollback
                 f"Expected a champion of '{model_name}' to roll back from, found none. "
                 "`holdfast promote` makes one."
             )
-        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        with open_warehouse(settings, read_only=True) as warehouse:
             told = _of_standing_versions(
                 store, history.changes(warehouse, model_name, CHAMPION), model_name
             )

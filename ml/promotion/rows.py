@@ -96,7 +96,8 @@ def read_rows(warehouse: Warehouse, models: Sequence[ChurnModel], *, since: date
             f"Expected dates from {since} on with every label known, to judge on what was not "
             "trained on; found none. Bring more data, then run `dbt build` and this again."
         )
-    condition = "where as_of_date in (select unnest($1::date[])) order by as_of_date, customer_id"
+    order = f"as_of_date, {warehouse.in_code_order('customer_id')}"
+    condition = f"where {warehouse.is_one_of('as_of_date', '$1')} order by {order}"
     keys = warehouse.query(f"select {', '.join(KEY_COLUMNS)} from {_RELATION} {condition}", [days])
     # The names come from the models and were found among the relation's own columns.
     columns = ", ".join(f'"{name}"' for name in types)

@@ -15,7 +15,7 @@ from ml.promotion.lock import only_one
 from ml.records import TrainingRecord, is_written, write_record
 from ml.registry import CANDIDATE, CHAMPION, RegisteredVersion, Registry
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import Warehouse, open_warehouse
 
 _COMMAND = "train"
 _CHANGED_BY = "holdfast train"
@@ -59,22 +59,22 @@ def settle(
     HoldfastError
         Where the warehouse or the registry cannot be used, or another promotion is under way.
     """
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         if is_settled(settings, warehouse, store, version):
             return _settlement(settings, store, version, warehouse)
     with only_one(settings):
         aliases.mend(settings, store, version.model_name)
-        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        with open_warehouse(settings, read_only=True) as warehouse:
             is_told = is_written(warehouse, version)
             is_new = not _has_been(warehouse, store, version, CANDIDATE)
         if not is_told:
-            with Warehouse.open(settings.warehouse_path) as warehouse:
+            with open_warehouse(settings) as warehouse:
                 write_record(warehouse, version, record)
         if is_new:
             aliases.move(settings, store, _candidacy(store, version))
         if settings.promote.automatic:
             _promote(settings, store, version, progress or silent)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         return _settlement(settings, store, version, warehouse)
 
 
@@ -110,7 +110,7 @@ def _candidacy(store: Registry, version: RegisteredVersion) -> aliases.Planned:
 def _promote(
     settings: Settings, store: Registry, version: RegisteredVersion, progress: Progress
 ) -> None:
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         if _is_judged(warehouse, store, version):
             return
     gates = judge_for(
@@ -127,7 +127,7 @@ def _promote(
     )
     serves = store.champion(version.model_name)
     if failed(gates):
-        with Warehouse.open(settings.warehouse_path) as warehouse:
+        with open_warehouse(settings) as warehouse:
             history.write_verdict(warehouse, verdict)
         return
     change = AliasChange(

@@ -3,7 +3,7 @@ with dates as (
     select
         slice as as_of_date,
         built_from
-    from {{ holdfast.slices_to_build() }}
+    from {{ holdfast.slices_to_build() }} as to_build
 
 ),
 

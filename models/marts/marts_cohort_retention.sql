@@ -123,17 +123,21 @@ cohort_retention as (
         ) }} as retention_ratio,
         cast(coalesce(totals.monthly_revenue, 0) as decimal(18, 2)) as monthly_revenue,
         starting_revenue.starting_monthly_revenue,
-        case
-            when starting_revenue.starting_monthly_revenue is not null
-                then cast(coalesce(totals.retained_monthly_revenue, 0) as decimal(18, 2))
-        end as retained_monthly_revenue,
-        case
-            when starting_revenue.starting_monthly_revenue > 0
-                then {{ holdfast.ratio(
-                    'coalesce(totals.retained_monthly_revenue, 0)',
-                    'starting_revenue.starting_monthly_revenue'
-                ) }}
-        end as net_revenue_retention_ratio
+        cast(
+            case
+                when starting_revenue.starting_monthly_revenue is not null
+                    then coalesce(totals.retained_monthly_revenue, 0)
+            end as decimal(18, 2)
+        ) as retained_monthly_revenue,
+        cast(
+            case
+                when starting_revenue.starting_monthly_revenue > 0
+                    then {{ holdfast.ratio(
+                        'coalesce(totals.retained_monthly_revenue, 0)',
+                        'starting_revenue.starting_monthly_revenue'
+                    ) }}
+            end as decimal(18, 6)
+        ) as net_revenue_retention_ratio
     from cohort_dates
     left join totals
         on cohort_dates.sign_up_month = totals.sign_up_month

@@ -8,7 +8,7 @@
 
 with slices as (
 
-    select * from {{ holdfast.slices_to_build('known_dates:orders') }}
+    select * from {{ holdfast.slices_to_build('known_dates:orders') }} as to_build
 
 ),
 

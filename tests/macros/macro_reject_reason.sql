@@ -65,7 +65,7 @@ with judged as (
     from (
         select
             {%- for column in holdfast.contract(entity).columns %}
-            cast({{ changes.get(column.name, valid[entity].get(column.name, 'null')) }} as {{ column.data_type }}) as {{ column.name }},
+            cast({{ changes.get(column.name, valid[entity].get(column.name, 'null')) }} as {{ holdfast.type_of(column.data_type) }}) as {{ column.name }},
             {%- endfor %}
             cast({{ changes.get('unparseable', 'null') }} as {{ dbt.type_string() }}) as unparseable
     ) as raw_row

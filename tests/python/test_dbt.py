@@ -10,7 +10,7 @@ from conftest import Demo, settings_in
 
 from ml.dbt import run_dbt
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_the_project_parses_without_a_warning(tmp_path: Path) -> None:
 
 def test_everything_is_green_on_the_demo_company(demo_copy: Settings) -> None:
     result = run_dbt(demo_copy, ["build"])
-    with Warehouse.open(demo_copy.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(demo_copy.warehouse_path, read_only=True) as warehouse:
         scored = warehouse.query("select count(*) as rows from ml.predictions")["rows"][0].as_py()
     assert scored > 0
     assert result.nodes > 100
@@ -37,7 +37,7 @@ def test_everything_is_green_where_nothing_was_ever_scored(fresh: Settings) -> N
     fresh.local_dir.mkdir()
     shutil.copytree(fresh.raw_dir, fresh.local_dir / "raw")
     run_dbt(replace(fresh, raw_dir=fresh.local_dir / "raw"), ["build", "--full-refresh"])
-    with Warehouse.open(fresh.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(fresh.warehouse_path, read_only=True) as warehouse:
         rows = warehouse.query(
             "select (select count(*) from ml.predictions) as scored, "
             "(select count(*) from marts.retention_worklist) as listed, "

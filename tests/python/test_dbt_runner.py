@@ -12,7 +12,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from ml import dbt
 from ml.errors import HoldfastError
 from ml.settings import Settings, load_settings
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 PROFILE = """
 tiny:
@@ -54,7 +54,7 @@ def failure(project: Path) -> str:
 
 
 def value(settings: Settings, relation: str) -> object:
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         return warehouse.query(f"select a from {relation}").to_pydict()["a"][0]
 
 
@@ -82,7 +82,7 @@ def test_builds_and_python_take_turns_on_the_warehouse(project: Path) -> None:
     settings = load_settings(project)
     for _ in range(2):
         build(project)
-        with Warehouse.open(settings.warehouse_path) as warehouse:
+        with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
             warehouse.execute("create table if not exists main.mine as select 5 as a")
     assert value(settings, "main.mine") == 5
 

@@ -14,7 +14,7 @@ from ml.policies import Policies
 from ml.registry import RegisteredVersion
 from ml.settings import load_settings
 from ml.thresholds import POLICIES, TierCosts
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 
 def project(folder):
@@ -46,7 +46,7 @@ def decided(company, *, churn=True, samples=30):
     target = (rng.random(750) < 0.2).astype(float)[customer] * churn
     probability = np.clip(0.2 * target + rng.beta(2, 8, 1500), 0, 1)
     tier = rng.choice(["smb", "mid_market", "enterprise"], 1500)
-    with Warehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
         costs = read_costs(company.settings, warehouse)
     found = policies.decide(
         Outcomes(target, np.full(1500, np.nan), rng.lognormal(6, 1, 1500), customer),
@@ -83,7 +83,7 @@ def test_the_table_has_a_row_a_policy_and_one_of_the_bound_written_once(company)
     version = RegisteredVersion("churn", 4, "run-4")
     found, _ = decided(company)
     for _ in range(2):
-        with Warehouse.open(company.settings.warehouse_path) as warehouse:
+        with DuckDBWarehouse.open(company.settings.warehouse_path) as warehouse:
             records.write_policies(warehouse, version, found, datetime(2026, 1, 1))
     rows = company.sql(
         "select policy, is_chosen, threshold, threshold_lower is null from ml.thresholds "
@@ -116,7 +116,7 @@ def test_costs_are_read_from_where_the_manifest_says(tmp_path):
     path = settings.manifest_path
     path.write_text(path.read_text().replace('"schema": "bronze"', '"schema": "shop"'))
     with (
-        Warehouse.open(settings.warehouse_path, read_only=True) as warehouse,
+        DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse,
         pytest.raises(ContractError, match=r"shop\.retention_costs"),
     ):
         read_costs(settings, warehouse)
@@ -125,17 +125,17 @@ def test_costs_are_read_from_where_the_manifest_says(tmp_path):
         "create table shop.retention_costs as select 'gold' as value_tier, "
         "cast(5 as decimal(18, 2)) as contact_cost, 0.5 as save_rate, 3 as value_months",
     )
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         assert read_costs(settings, warehouse) == {"gold": TierCosts(5, 0.5, 3)}
     own.sql("update shop.retention_costs set save_rate = 1.5")
     with (
-        Warehouse.open(settings.warehouse_path, read_only=True) as warehouse,
+        DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse,
         pytest.raises(DataError, match="save_rate of 0 to 1"),
     ):
         read_costs(settings, warehouse)
     path.write_text('{"nodes": {}}')
     with (
-        Warehouse.open(settings.warehouse_path, read_only=True) as warehouse,
+        DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse,
         pytest.raises(DataError, match="seed retention_costs"),
     ):
         read_costs(settings, warehouse)

@@ -25,7 +25,7 @@ from ml.audit.probes.strength import Outcome
 from ml.audit.probes.table import Column, Kind, Table, column_of
 from ml.contract import Feature, load_contract
 from ml.errors import DataError, UsageError
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("HOLDFAST_DATA") or ROOT.parent / "shared" / "data").resolve()
@@ -505,7 +505,7 @@ def test_the_churn_flag_as_target_is_said_to_have_no_date() -> None:
 
 
 def gold_of(demo: Demo, **options: Any) -> Table:
-    with Warehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
         contract = load_contract(demo.settings.manifest_path)
         return read_training_set(warehouse, contract, chance(), **options)
 
@@ -519,7 +519,7 @@ def test_nothing_critical_in_the_demos_gold_and_the_findings_are_kept(demo: Demo
     written_report = json.loads(result.report.read_text())
     assert written_report["rows"] == result.table.target.size
     assert written_report["cannot_see"]
-    with Warehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
         rows = warehouse.query(
             "select severity, relation, subject from ml.audit_findings where audit_id = ?",
             [result.audit_id],

@@ -10,7 +10,7 @@ import pytest
 from ml.errors import HoldfastError
 from ml.publish import publish
 from ml.settings import Settings, load_settings
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "local").mkdir()
     (tmp_path / "dbt_project.yml").write_text("name: mine\n")
     settings = load_settings(tmp_path)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         warehouse.execute("create schema marts")
         warehouse.execute(
             "create table marts.worklist as "
@@ -33,7 +33,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def change(settings: Settings) -> None:
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         warehouse.execute("update marts.worklist set customer_id = 'new' where rank = 0")
 
 
@@ -70,7 +70,7 @@ def test_marts_are_published_with_types_and_comments(settings: Settings) -> None
 def test_nothing_changes_where_nothing_changed(settings: Settings) -> None:
     publish(settings)
     before = settings.marts_path.stat()
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         # The same rows in another order are the same content.
         warehouse.execute(
             "create or replace table marts.worklist as "
@@ -97,7 +97,7 @@ def test_nothing_changes_where_nothing_changed(settings: Settings) -> None:
 )
 def test_any_change_is_published(settings: Settings, statement: str) -> None:
     publish(settings)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         warehouse.execute(statement)
     assert publish(settings).is_new
     assert not publish(settings).is_new
@@ -202,7 +202,7 @@ def test_another_run_that_publishes_now_keeps_its_file(settings: Settings) -> No
 
 
 def test_no_marts_are_no_empty_file(settings: Settings) -> None:
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         warehouse.execute("drop schema marts cascade")
     with pytest.raises(HoldfastError, match="no marts"):
         publish(settings)

@@ -36,7 +36,7 @@ from ml.families.boosting import build_lightgbm
 from ml.families.protocol import fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC
 from ml.training_set import read_features, read_labelled_rows
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 WAYS = [RANDOM, NO_PURGE, NEWEST_STATE, NEWEST_FEATURES, HONEST]
 
@@ -86,7 +86,7 @@ def of_shared_fates(tmp_path, monkeypatch) -> Company:
 
     def as_known(settings, types, rows, split_at, *, progress=None):
         # This company has no dbt project to build another gold with.
-        with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+        with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
             return current_state._aligned(warehouse, types, rows, "select * from gold.customer_360")
 
     monkeypatch.setattr(current_state, "of_newest_state", as_known)
@@ -180,7 +180,7 @@ def test_what_was_found_is_kept(of_shared_fates, measured):
 def test_newest_features_are_those_of_the_last_observation_at_the_split(of_shared_fates):
     settings, split_at = of_shared_fates.settings, datetime(2023, 8, 1)
     types = {"logins_30d": "bigint"}
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         rows = read_labelled_rows(warehouse, known_until=split_at)
         frame = current_state.of_newest_observation(warehouse, types, rows, split_at)
     # The feature is the number of the month.
@@ -244,7 +244,7 @@ def test_the_newest_state_rewrites_attributes_and_leaves_facts(demo: Demo, tmp_p
     settings = replace(demo.settings, local_dir=local)
     split_at = datetime(2025, 2, 1)
     types = load_contract(settings.manifest_path).types
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
         rows = read_labelled_rows(warehouse, known_until=split_at)
         everything = read_labelled_rows(warehouse)
         known = everything.label_known_at <= np.datetime64(split_at)

@@ -11,7 +11,7 @@ from ml import registry
 from ml.clock import utc_now
 from ml.errors import HoldfastError, UsageError
 from ml.registry import RegisteredVersion, Registry
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_versions_reach_the_warehouse(tmp_path):
         "model_version": 1,
         "run_id": "one",
     }
-    with Warehouse.open(company.settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(company.settings.warehouse_path) as warehouse:
         registry.write_model_version(warehouse, row)
         registry.write_model_version(warehouse, {**row, "run_id": "two"})
         registry.write_model_version(warehouse, {**row, "model_version": 2})

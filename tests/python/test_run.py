@@ -15,12 +15,12 @@ from rich.console import Console
 from ml.run import RunResult, run
 from ml.run_page import render
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 
 def contents(path: Path) -> dict[str, tuple[int, str]]:
     """Return rows and a fingerprint of every table, whatever the order of rows."""
-    with Warehouse.open(path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(path, read_only=True) as warehouse:
         tables = warehouse.query(
             "select schema_name, table_name from duckdb_tables() where not internal order by all"
         ).to_pylist()
@@ -78,7 +78,7 @@ def test_the_summary_agrees_with_the_files_and_the_warehouse(demo: Demo) -> None
         assert sum(reasons) == each.rejects
     assert len(summary.intake) == 7
     assert sum(each.rejects for each in summary.intake) > 0
-    with Warehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(demo.settings.warehouse_path, read_only=True) as warehouse:
         rows = {(each.layer, each.relation): each.rows for each in summary.relations}
         for layer, relation in [("gold", "customer_360"), ("marts", "retention_worklist")]:
             counted = warehouse.query(f"select count(*) as rows from {layer}.{relation}")

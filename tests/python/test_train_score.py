@@ -23,7 +23,7 @@ from ml.registry import Registry
 from ml.settings import load_settings
 from ml.splits import customer_share
 from ml.training_set import read_features
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 ML_TABLES = (
     "predictions",
@@ -469,7 +469,7 @@ def test_rows_that_calibrate_are_judged_first_and_learnt_from_last(tmp_path):
     own = build_company(tmp_path / "older", months=18)
 
     def fitted():
-        with Warehouse.open(own.settings.warehouse_path, read_only=True) as warehouse:
+        with DuckDBWarehouse.open(own.settings.warehouse_path, read_only=True) as warehouse:
             plan = make_plan(own.settings, warehouse)
             frame = read_features(warehouse, plan.contract.types, plan.data)
         options = own.settings.train
@@ -525,7 +525,7 @@ def test_the_weights_of_tiers_are_raised_to_the_power_set(own, monkeypatch, powe
 
 
 def _key(company):
-    with Warehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(company.settings.warehouse_path, read_only=True) as warehouse:
         return make_plan(company.settings, warehouse).training_key
 
 

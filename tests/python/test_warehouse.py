@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ml.errors import ContractError, HoldfastError
-from ml.warehouse import Warehouse
+from ml.warehouse import DuckDBWarehouse
 
 SLICE = {"as_of_date": "2024-01-01", "model_name": None}
 
@@ -18,7 +18,7 @@ SLICE = {"as_of_date": "2024-01-01", "model_name": None}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "warehouse.duckdb"
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.execute("create schema ml")
         warehouse.execute(
             "create table ml.scores (as_of_date date, model_name varchar, id varchar, score double)"
@@ -39,7 +39,7 @@ def rows(*ids: str, score: float = 0.5, as_of_date: str = "2024-01-01") -> pa.Ta
 
 
 def content(path: Path) -> list[tuple[str, str, float]]:
-    with Warehouse.open(path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(path, read_only=True) as warehouse:
         table = warehouse.query(
             "select as_of_date::varchar as as_of_date, id, score from ml.scores order by all"
         )
@@ -47,7 +47,7 @@ def content(path: Path) -> list[tuple[str, str, float]]:
 
 
 def test_the_same_slice_twice_is_as_once(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.append("ml.scores", rows("a", as_of_date="2023-12-01"))
         assert warehouse.replace_slice("ml.scores", rows("a", "b"), where=SLICE) == 2
         assert warehouse.replace_slice("ml.scores", rows("a", "b"), where=SLICE) == 2
@@ -59,14 +59,14 @@ def test_the_same_slice_twice_is_as_once(path: Path) -> None:
 
 
 def test_a_slice_may_shrink_to_nothing(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("a", "b"), where=SLICE)
         assert warehouse.replace_slice("ml.scores", rows(), where=SLICE) == 0
     assert content(path) == []
 
 
 def test_batches_may_be_made_from_the_warehouse_itself(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("a", "b", "c"), where=SLICE)
         doubled = warehouse.stream(
             "select as_of_date, model_name, id, score * 2 as score from ml.scores where score < $x",
@@ -82,7 +82,7 @@ def test_a_generator_that_raises_leaves_the_old_slice(path: Path) -> None:
         yield from rows("new").to_batches()
         raise ValueError("broken")
 
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("old"), where=SLICE)
         with pytest.raises(ValueError, match="broken"):
             warehouse.replace_slice("ml.scores", broken(), where=SLICE)
@@ -93,7 +93,7 @@ def test_a_generator_that_raises_leaves_the_old_slice(path: Path) -> None:
 
 def test_a_value_of_the_wrong_type_leaves_the_old_slice_and_says_why(path: Path) -> None:
     wrong = rows("new").set_column(0, "score", pa.array(["high"]))
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("old"), where=SLICE)
         with pytest.raises(HoldfastError, match="high"):
             warehouse.replace_slice("ml.scores", wrong, where=SLICE)
@@ -101,14 +101,14 @@ def test_a_value_of_the_wrong_type_leaves_the_old_slice_and_says_why(path: Path)
 
 
 def test_a_killed_process_leaves_the_old_slice(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("old"), where=SLICE)
     program = textwrap.dedent(
         """
         import os, signal, sys
         from pathlib import Path
         import pyarrow as pa
-        from ml.warehouse import Warehouse
+        from ml.warehouse import DuckDBWarehouse
 
         def batches(warehouse):
             table = warehouse.query("select * replace ('new' as id) from ml.scores")
@@ -116,7 +116,7 @@ def test_a_killed_process_leaves_the_old_slice(path: Path) -> None:
                 yield from table.to_batches()
             os.kill(os.getpid(), signal.SIGKILL)
 
-        warehouse = Warehouse.open(Path(sys.argv[1]))
+        warehouse = DuckDBWarehouse.open(Path(sys.argv[1]))
         slice = {"as_of_date": "2024-01-01", "model_name": None}
         warehouse.replace_slice("ml.scores", batches(warehouse), where=slice)
         """
@@ -135,7 +135,7 @@ def test_a_killed_process_leaves_the_old_slice(path: Path) -> None:
     ],
 )
 def test_rows_must_have_exactly_the_columns(path: Path, given: pa.Table, said: str) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("old"), where=SLICE)
         with pytest.raises(ContractError, match=said):
             warehouse.replace_slice("ml.scores", given, where=SLICE)
@@ -143,7 +143,7 @@ def test_rows_must_have_exactly_the_columns(path: Path, given: pa.Table, said: s
 
 
 def test_names_and_slices_are_checked(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         for name in ("scores", "ml.scores; drop table ml.scores", 'ml."scores"', "a.b.c"):
             with pytest.raises(HoldfastError, match=r"schema\.name"):
                 warehouse.columns(name)
@@ -164,14 +164,14 @@ def test_names_and_slices_are_checked(path: Path) -> None:
 
 
 def test_values_are_parameters_never_sql(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.append("ml.scores", rows("a"))
         found = warehouse.query("select id from ml.scores where id = $1", ["a' or '1' = '1"])
     assert found.num_rows == 0
 
 
 def test_a_name_in_sql_never_means_a_python_variable(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         with pytest.raises(HoldfastError, match="Table with name params does not exist"):
             warehouse.query("select * from params")
         with pytest.raises(HoldfastError, match="Table with name params does not exist"):
@@ -179,7 +179,7 @@ def test_a_name_in_sql_never_means_a_python_variable(path: Path) -> None:
 
 
 def test_a_stream_keeps_to_its_batch_size(path: Path) -> None:
-    with Warehouse.open(path, read_only=True) as warehouse:
+    with DuckDBWarehouse.open(path, read_only=True) as warehouse:
         batches = list(warehouse.stream("select range as x from range(250)", batch_rows=100))
     assert [batch.num_rows for batch in batches] == [100, 100, 50]
 
@@ -202,7 +202,7 @@ def test_a_warehouse_locked_by_another_program_names_it(path: Path, read_only: b
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         with pytest.raises(HoldfastError, match="locked") as caught:
-            Warehouse.open(path, read_only=read_only)
+            DuckDBWarehouse.open(path, read_only=read_only)
     finally:
         holder.communicate("\n")
     assert str(path) in str(caught.value)
@@ -213,7 +213,7 @@ def test_a_warehouse_locked_by_another_program_names_it(path: Path, read_only: b
 def test_a_reader_needs_a_warehouse_and_creates_none(tmp_path: Path) -> None:
     absent = tmp_path / "absent.duckdb"
     with pytest.raises(HoldfastError, match="holdfast run"):
-        Warehouse.open(absent, read_only=True)
+        DuckDBWarehouse.open(absent, read_only=True)
     assert not absent.exists()
 
 
@@ -221,12 +221,12 @@ def test_a_file_that_is_no_warehouse_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.duckdb"
     path.write_text("not a database" * 1000)
     with pytest.raises(HoldfastError, match="not a valid DuckDB database file"):
-        Warehouse.open(path)
+        DuckDBWarehouse.open(path)
     assert path.read_text() == "not a database" * 1000
 
 
 def test_a_full_disk_leaves_the_old_slice_and_says_what_to_do(path: Path) -> None:
-    with Warehouse.open(path) as warehouse:
+    with DuckDBWarehouse.open(path) as warehouse:
         warehouse.replace_slice("ml.scores", rows("old"), where=SLICE)
     limit = path.stat().st_size + 2_000_000
     program = textwrap.dedent(
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_the_old_slice_and_says_what_to_do(path: Path) -> Non
         from pathlib import Path
         import pyarrow as pa
         from ml.errors import HoldfastError
-        from ml.warehouse import Warehouse
+        from ml.warehouse import DuckDBWarehouse
 
         # A file that may not grow is what a full disk looks like to its writer.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -251,7 +251,7 @@ def test_a_full_disk_leaves_the_old_slice_and_says_what_to_do(path: Path) -> Non
                 ).to_batches()
 
         try:
-            with Warehouse.open(Path(sys.argv[1])) as warehouse:
+            with DuckDBWarehouse.open(Path(sys.argv[1])) as warehouse:
                 slice = {"as_of_date": "2024-01-01", "model_name": None}
                 warehouse.replace_slice("ml.scores", batches(warehouse), where=slice)
         except HoldfastError as error:

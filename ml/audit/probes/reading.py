@@ -152,8 +152,8 @@ def read_training_set(
     # The names come from the contract and were found among the relation's own columns.
     names = ", ".join(f'"{name}"' for name in contract.types)
     batches: Iterator[pa.RecordBatch] = warehouse.stream(
-        f"select {names} from {TRAINING_SET} "
-        "where customer_id in (select unnest($1::varchar[])) order by as_of_date, customer_id",
+        f"select {names} from {TRAINING_SET} where {warehouse.is_one_of('customer_id', '$1')} "
+        f"order by as_of_date, {warehouse.in_code_order('customer_id')}",
         [[data.customers[at] for at in np.flatnonzero(chosen).tolist()]],
     )
     try:

@@ -33,7 +33,7 @@ from ml.errors import DataError, UsageError
 from ml.frozen.sets import FrozenSet
 from ml.progress import Progress, silent
 from ml.settings import Settings
-from ml.warehouse import Warehouse
+from ml.warehouse import open_warehouse
 
 AUDIT = "probes"
 
@@ -150,7 +150,7 @@ def audit_training_set(
     """
     rng = np.random.default_rng(settings.seed)
     contract = load_contract(settings.manifest_path)
-    with Warehouse.open(settings.warehouse_path, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         table = read_training_set(warehouse, contract, rng)
     return _probed(settings, table, rng, shuffles, accepted, progress)
 
@@ -181,7 +181,7 @@ def _probed(
 ) -> ProbeResult:
     result = probe(table, rng, shuffles=shuffles, accepted=accepted, progress=progress)
     result = _reported(settings, result)
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with open_warehouse(settings) as warehouse:
         write_findings(
             warehouse,
             audit=AUDIT,

@@ -1,37 +1,35 @@
-"""The warehouse as Python sees it: Arrow out, Arrow in, a slice replaced in one transaction."""
+"""A DuckDB warehouse: one file, which one program at a time can write."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ml.errors import ContractError, HoldfastError
+from ml.errors import HoldfastError
+from ml.warehouse.base import Params, Relation, Warehouse
 
-Params = Sequence[object] | Mapping[str, object]
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCK_HOLDER = re.compile(r"held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
 
 
-class Warehouse:
-    """A DuckDB warehouse, open for the length of a ``with`` block.
+class DuckDBWarehouse(Warehouse):
+    """A DuckDB file.
 
     While it is open for writing no other program can open the file: open it late, close it early.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        super().__init__(str(path))
         self._connection = connection
         self.path = path
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Warehouse:
+    def open(cls, path: Path, *, read_only: bool = False) -> DuckDBWarehouse:
         """Open the warehouse file, which must exist when it is opened for reading.
 
         Raises
@@ -50,24 +48,6 @@ class Warehouse:
             return cls(connection, path)
         except duckdb.Error as error:
             raise _engine_error(path, error) from error
-
-    @classmethod
-    def require(cls, path: Path) -> None:
-        """Raise as `open` would for reading: before work that would be in vain without one."""
-        cls.open(path, read_only=True).close()
-
-    def __enter__(self) -> Warehouse:
-        """Return itself; it is open already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close, whatever happened."""
-        self.close()
 
     def close(self) -> None:
         """Close the file; closing twice does nothing."""
@@ -91,107 +71,67 @@ class Warehouse:
         with _readable_errors(self.path):
             self._connection.execute(sql, _bound(params))
 
-    def columns(self, relation: str) -> dict[str, str]:
-        """Return the columns of a relation, in order: name to type as the engine spells it.
+    def relations(self, schemas: Sequence[str] | None = None) -> list[Relation]:
+        """Return the tables and views of these schemas, or of all that are not the engine's own."""
+        found = self.query(
+            "select schema_name, table_name as name, false as is_view from duckdb_tables() "
+            "where database_name = current_database() and not internal and not temporary "
+            "union all "
+            "select schema_name, view_name, true from duckdb_views() "
+            "where database_name = current_database() and not internal and not temporary "
+            "order by 1, 2"
+        ).to_pylist()
+        return [
+            Relation(row["schema_name"], row["name"], row["is_view"])
+            for row in found
+            if schemas is None or row["schema_name"] in schemas
+        ]
 
-        Raises
-        ------
-        ContractError
-            Where the warehouse has no such relation.
-        """
-        schema, name = _split(relation)
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes."""
+        left_out = f" exclude ({', '.join(without)})" if without else ""
+        # The sum of 64-bit hashes counts rows that come twice, which an exclusive or would not.
+        found = self.query(
+            f"select {by} as part, "
+            "count(*) || ' ' || coalesce(sum(hash(cells)::hugeint), 0) as content "
+            f"from (select *{left_out} from {relation}) as cells group by 1"
+        )
+        return dict(zip(found["part"].to_pylist(), found["content"].to_pylist(), strict=True))
+
+    def is_one_of(self, column: str, mark: str) -> str:
+        """Return the condition that a column is among the values of a parameter that is a list."""
+        # A join by hash; `any` would look through the whole list for each row.
+        return f"{column} in (select unnest({mark}))"
+
+    def likeness(self, column: str, mark: str) -> str:
+        """Return a number that is higher the more a text is like that of a parameter."""
+        return f"jaro_winkler_similarity({column}, {mark})"
+
+    def _found_columns(self, schema: str, name: str) -> dict[str, str]:
         rows = self.query(
             "select column_name, data_type from duckdb_columns() "
             "where database_name = current_database() and schema_name = $1 and table_name = $2 "
             "order by column_index",
             [schema, name],
         )
-        if rows.num_rows == 0:
-            raise ContractError(
-                f"{self.path} has no relation {relation}. Build it first: `holdfast run` "
-                "(or `dbt build`)."
-            )
         names, types = rows["column_name"].to_pylist(), rows["data_type"].to_pylist()
         return dict(zip(names, types, strict=True))
 
-    def exists(self, relation: str) -> bool:
-        """Return whether the warehouse has a table or view of this name."""
-        try:
-            self.columns(relation)
-        except ContractError:
-            return False
-        return True
-
-    def append(self, relation: str, rows: pa.Table) -> int:
-        """Insert rows by name, in one transaction; return how many."""
-        return self._write(relation, rows, where={})
-
-    def replace_slice(
-        self,
-        relation: str,
-        rows: pa.Table | Iterable[pa.RecordBatch],
-        *,
-        where: Mapping[str, object],
-    ) -> int:
-        """Replace the rows that match `where` by the given ones, in one transaction.
-
-        The same slice written twice is as written once; a failure, a crash among them, leaves
-        the old slice whole.
-
-        Parameters
-        ----------
-        relation
-            ``schema.name``.
-        rows
-            The new rows, inserted by name; exactly the columns of the relation. Batches may come
-            from a generator, and are written as they come.
-        where
-            Column to value, equal in every row of the slice; null equals null.
-
-        Returns
-        -------
-        int
-            How many rows were inserted.
-        """
-        if not where:
-            raise HoldfastError(
-                f"Replacing a slice of {relation} needs the values that name the slice; none came."
-            )
-        return self._write(relation, rows, where=where)
-
-    def _write(
-        self,
-        relation: str,
-        rows: pa.Table | Iterable[pa.RecordBatch],
-        *,
-        where: Mapping[str, object],
-    ) -> int:
-        schema, name = _split(relation)
-        columns = self.columns(relation)
-        target = f'"{schema}"."{name}"'
-        batches = [rows] if isinstance(rows, pa.Table) else rows
-        written = 0
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         with _readable_errors(self.path):
             self._connection.execute("begin transaction")
             try:
-                if where:
-                    condition = " and ".join(
-                        f'"{_known(column, columns, relation)}" is not distinct from ?'
-                        for column in where
-                    )
-                    self._connection.execute(
-                        f"delete from {target} where {condition}", list(where.values())
-                    )
-                for batch in batches:
-                    _check_columns(batch.schema.names, columns, relation)
-                    if batch.num_rows:
-                        self._insert(target, batch)
-                        written += batch.num_rows
+                yield
                 self._connection.execute("commit")
             except BaseException:
-                self._roll_back()
+                # After a fatal error the engine has rolled back already.
+                with suppress(duckdb.Error):
+                    self._connection.execute("rollback")
                 raise
-        return written
+
+    def _delete(self, target: str, condition: str, values: Sequence[object]) -> None:
+        self._connection.execute(f"delete from {target} where {condition}", list(values))
 
     def _insert(self, target: str, batch: pa.Table | pa.RecordBatch) -> None:
         rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
@@ -202,11 +142,6 @@ class Warehouse:
             # After a failed insert the transaction takes no statement; rolling back unregisters.
             with suppress(duckdb.Error):
                 self._connection.unregister("new_rows")
-
-    def _roll_back(self) -> None:
-        # After a fatal error the engine has rolled back already.
-        with suppress(duckdb.Error):
-            self._connection.execute("rollback")
 
     @staticmethod
     def _relation(
@@ -265,29 +200,3 @@ def _engine_error(path: Path, error: duckdb.Error) -> HoldfastError:
 
 def _bound(params: Params) -> Any:
     return dict(params) if isinstance(params, Mapping) else list(params)
-
-
-def _split(relation: str) -> tuple[str, str]:
-    """Return schema and name of ``schema.name``, both checked to be plain identifiers."""
-    parts = relation.split(".")
-    if len(parts) != 2 or not all(_IDENTIFIER.fullmatch(part) for part in parts):
-        raise HoldfastError(
-            f"A relation is named schema.name in letters, digits and _; {relation!r} came."
-        )
-    return parts[0], parts[1]
-
-
-def _known(column: str, columns: Mapping[str, str], relation: str) -> str:
-    if column not in columns:
-        raise ContractError(f"{relation} has no column {column}; it has {', '.join(columns)}.")
-    return column
-
-
-def _check_columns(given: Sequence[str], columns: Mapping[str, str], relation: str) -> None:
-    unknown = [name for name in given if name not in columns]
-    missing = [name for name in columns if name not in given]
-    if unknown or missing or len(set(given)) != len(given):
-        raise ContractError(
-            f"Rows for {relation} must have exactly its columns. Unknown: "
-            f"{', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}."
-        )
