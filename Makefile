@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lock clean
+.PHONY: help setup run test bench lint lock clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,9 +26,15 @@ run: $(INSTALLED)  ## The whole main job on a demo company of 10,000 customers
 test: $(INSTALLED)  ## Every test, dbt's own among them
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# SIZE=small takes minutes; PART is one of contest, growth, day, scoring, page.
+SIZE ?= full
+PART ?= all
+bench: $(INSTALLED)  ## The benchmark against its peers; make bench SIZE=small for minutes
+	$(BIN)/python -m bench --size $(SIZE) --part $(PART)
+
 lint: $(INSTALLED)  ## ruff, mypy and sqlfluff
-	$(BIN)/ruff check ml tests
-	$(BIN)/ruff format --check ml tests
+	$(BIN)/ruff check ml tests bench
+	$(BIN)/ruff format --check ml tests bench bench
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 models tests
 

@@ -6,9 +6,9 @@ with observations as (
 
 ),
 
-activity_bands as (
+activity_windows as (
 
-    select * from {{ ref('gold_activity_bands') }}
+    select * from {{ ref('gold_activity_windows') }}
 
 ),
 
@@ -33,20 +33,6 @@ invoices_versions as (
 touches_versions as (
 
     select * from {{ ref('silver_touches_versions') }}
-
-),
-
-last_activity as (
-
-    select
-        customer_id,
-        as_of_date,
-        max(last_activity_date) as activity_date,
-        max(last_login_date) as login_date,
-        max(last_feature_use_date) as feature_use_date
-    from activity_bands
-    where as_of_date in (select observations.as_of_date from observations)
-    group by customer_id, as_of_date
 
 ),
 
@@ -117,16 +103,16 @@ features as (
     select
         observations.customer_id,
         observations.as_of_date,
-        {{ holdfast.days_between('last_activity.activity_date', 'observations.as_of_date') }} as days_since_last_activity,
-        {{ holdfast.days_between('last_activity.login_date', 'observations.as_of_date') }} as days_since_last_login,
-        {{ holdfast.days_between('last_activity.feature_use_date', 'observations.as_of_date') }} as days_since_last_feature_use,
+        {{ holdfast.days_between('activity_windows.last_activity_date', 'observations.as_of_date') }} as days_since_last_activity,
+        {{ holdfast.days_between('activity_windows.last_login_date', 'observations.as_of_date') }} as days_since_last_login,
+        {{ holdfast.days_between('activity_windows.last_feature_use_date', 'observations.as_of_date') }} as days_since_last_feature_use,
         {{ holdfast.days_between('last_tickets.opened_at', 'observations.as_of_date') }} as days_since_last_ticket,
         {{ holdfast.days_between('last_orders.order_date', 'observations.as_of_date') }} as days_since_last_order,
         {{ holdfast.days_between('last_payments.paid_at', 'observations.as_of_date') }} as days_since_last_payment,
         {{ holdfast.days_between('last_touches.sent_at', 'observations.as_of_date') }} as days_since_last_touch,
         observations.built_from
     from observations
-    {%- for last in ['last_activity', 'last_tickets', 'last_orders', 'last_payments', 'last_touches'] %}
+    {%- for last in ['activity_windows', 'last_tickets', 'last_orders', 'last_payments', 'last_touches'] %}
     left join {{ last }}
         on observations.customer_id = {{ last }}.customer_id
         and observations.as_of_date = {{ last }}.as_of_date

@@ -76,10 +76,11 @@ BROKEN = {
     "assert_worklist_is_the_top_within_capacity": (
         "delete from marts.retention_worklist where priority = 7"
     ),
-    "keeps_limits_marts_model_performance_": (
+    "keeps_contract_marts_model_performance_"
+    "model_name__model_version__as_of_date__segment_type__segment": (
         "update marts.model_performance set brier = 1.000001"
     ),
-    "keeps_limits_marts_customer_risk_": (
+    "keeps_contract_marts_customer_risk_customer_id__as_of_date": (
         "update marts.customer_risk set priority = 0 where priority = 1"
     ),
 }

@@ -1,0 +1,1 @@
+"""The benchmark: Holdfast beside other ways to make the same features, and its own growth."""

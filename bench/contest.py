@@ -1,0 +1,264 @@
+"""The comparison: first that all agree, then everyone in turn, each as a whole process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench.agreement import Agreement, compare
+from bench.contenders import ALL, HOLDFAST, LIMIT, Contender, environment, variables, versions
+from bench.inputs import MODEL, observations, prepare, rows
+from bench.places import ROOT, Places, settings_in
+from bench.process import Usage, measure
+from bench.ratios import Spread, ratios
+from bench.sizes import Size
+from bench.work import COLUMNS
+from ml.errors import HoldfastError
+
+BUILD = "dbt_build"
+LIMIT_MARK = 1.5
+# Who takes longer than this is run fewer times; an hour of waiting tells nothing more.
+_LONG_SECONDS = 600
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Entry:
+    """What came of one contender.
+
+    Attributes
+    ----------
+    problem
+        Why it has no figures: it could not be installed, failed, or came to other numbers.
+    """
+
+    name: str
+    title: str
+    versions: list[str] = field(default_factory=list)
+    observations: int = 0
+    agreement: Agreement | None = None
+    problem: str | None = None
+    usages: list[Usage] = field(default_factory=list)
+
+
+def contest(places: Places, size: Size, only: Sequence[str], say: Say) -> dict[str, Any]:
+    """Run the comparison and return it in a form that JSON can hold."""
+    say("Making the inputs")
+    company = prepare(places, size)
+    wanted = [one for one in ALL if not only or one.name in only or one in (HOLDFAST, LIMIT)]
+    entries: dict[str, Entry] = {}
+    commands: dict[str, Callable[[], Usage]] = {}
+    # The limit first: the others are held against it.
+    for contender in sorted(wanted, key=lambda one: one is not LIMIT):
+        say(f"Checking {contender.title}")
+        entry = entries[contender.name] = Entry(contender.name, contender.title)
+        _check(contender, places, entry, commands)
+    if not only or BUILD in only:
+        say("Checking dbt build")
+        entry = entries[BUILD] = Entry(BUILD, "Holdfast: dbt build of the model, with its tests")
+        _check_build(company, places, entry, commands)
+    rounds = _rounds(entries, commands, size.rounds, say)
+    for taken in rounds:
+        for name, usage in taken.items():
+            entries[name].usages.append(usage)
+    return {
+        "rows": rows(places.inputs),
+        "sampled_rows": rows(places.sampled),
+        "contenders": [_as_json(entry) for entry in entries.values()],
+        "ratios": [
+            asdict(ratio) for ratio in _ratios(entries, rounds, observations(places.inputs))
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as much as `base` a contender takes, against its mark.
+
+    Attributes
+    ----------
+    mark
+        None where none is set.
+    is_met
+        By the wall clock's median.
+    """
+
+    name: str
+    base: str
+    wall: Spread
+    cpu: Spread
+    mark: float | None
+    is_met: bool | None
+
+
+def _ratios(
+    entries: Mapping[str, Entry], rounds: Sequence[Mapping[str, Usage]], whole: int
+) -> list[Ratio]:
+    marks = {one.name: one.mark for one in ALL}
+    found = []
+    for name, entry in entries.items():
+        if not entry.usages or name == HOLDFAST.name:
+            continue
+        scale = whole / entry.observations
+        base = HOLDFAST.name
+        wall = ratios(rounds, name, base, "wall", scale)
+        cpu = ratios(rounds, name, base, "cpu", scale)
+        mark = marks.get(name)
+        found.append(
+            Ratio(name, base, wall, cpu, mark, None if mark is None else wall.median >= mark)
+        )
+    if entries[HOLDFAST.name].usages and entries[LIMIT.name].usages:
+        wall = ratios(rounds, HOLDFAST.name, LIMIT.name, "wall")
+        cpu = ratios(rounds, HOLDFAST.name, LIMIT.name, "cpu")
+        found.append(
+            Ratio(HOLDFAST.name, LIMIT.name, wall, cpu, LIMIT_MARK, wall.median <= LIMIT_MARK)
+        )
+    return found
+
+
+def _check(
+    contender: Contender,
+    places: Places,
+    entry: Entry,
+    commands: dict[str, Callable[[], Usage]],
+) -> None:
+    """Install a contender, run it once, and hold its numbers against the limit's."""
+    inputs = places.sampled if contender.is_sampled else places.inputs
+    entry.observations = observations(inputs)
+    try:
+        python = environment(contender, places)
+        entry.versions = versions(contender, python)
+    except subprocess.CalledProcessError as error:
+        entry.problem = f"could not be installed: {_end(error.stderr)}"
+        return
+
+    def once() -> Usage:
+        return _run(contender.name, contender.script, python, inputs, places)
+
+    try:
+        once()
+        if contender.is_sampled:
+            # The limit on the same fewer customers.
+            reference = _run(
+                f"{LIMIT.name}_sampled", LIMIT.script, environment(LIMIT, places), inputs, places
+            ) and _out(places, f"{LIMIT.name}_sampled")
+        else:
+            reference = _out(places, LIMIT.name)
+        entry.agreement = compare(_out(places, contender.name), reference)
+    except HoldfastError as error:
+        entry.problem = f"failed: {_end(str(error))}"
+        return
+    if entry.agreement.different:
+        entry.problem = f"{entry.agreement.different:,} cells differ from the limit's"
+        return
+    commands[contender.name] = once
+
+
+def _check_build(
+    company: Path, places: Places, entry: Entry, commands: dict[str, Callable[[], Usage]]
+) -> None:
+    """Let dbt itself build the model in the company's warehouse, with the default windows."""
+    settings = settings_in(company)
+    entry.observations = observations(places.inputs)
+    command = ["-m", "dbt.cli.main", "build", "--full-refresh", "--select", MODEL]
+    command += ["--exclude-resource-type", "unit_test", "--project-dir", str(ROOT)]
+    command += ["--profiles-dir", str(ROOT), "--log-path", str(settings.log_dir)]
+    place = {
+        "HOLDFAST_LOCAL": str(company),
+        "DBT_TARGET_PATH": str(settings.target_dir),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    python = str(environment(HOLDFAST, places))
+
+    def once() -> Usage:
+        log = places.folder / "logs" / f"{BUILD}.txt"
+        return measure([python, *command], environment=place, log=log, cwd=ROOT)
+
+    try:
+        once()
+        with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
+            out = _out(places, BUILD)
+            warehouse.execute(
+                f"copy (select {', '.join(COLUMNS)} from gold.activity_windows) "
+                f"to '{out}' (format parquet)"
+            )
+        entry.agreement = compare(out, _out(places, LIMIT.name))
+    except HoldfastError as error:
+        entry.problem = f"failed: {_end(str(error))}"
+        return
+    if entry.agreement.different:
+        entry.problem = f"{entry.agreement.different:,} cells differ from the limit's"
+        return
+    entry.versions = versions(HOLDFAST, Path(python))
+    commands[BUILD] = once
+
+
+def _rounds(
+    entries: Mapping[str, Entry],
+    commands: Mapping[str, Callable[[], Usage]],
+    count: int,
+    say: Say,
+) -> list[dict[str, Usage]]:
+    """Run everyone in turn, again and again; who takes very long, once."""
+    rounds: list[dict[str, Usage]] = []
+    tired: set[str] = set()
+    for number in range(1, count + 1):
+        taken: dict[str, Usage] = {}
+        for name, once in commands.items():
+            if name in tired:
+                continue
+            taken[name] = usage = once()
+            say(
+                f"Round {number} of {count}: {entries[name].title}: {usage.wall:.1f} s, "
+                f"processor {usage.cpu:.1f} s, {usage.peak_mb:,.0f} MB"
+            )
+            if usage.wall > _LONG_SECONDS:
+                tired.add(name)
+        rounds.append(taken)
+    return rounds
+
+
+def _run(name: str, script: Path, python: Path, inputs: Path, places: Places) -> Usage:
+    scratch, out = places.folder / "scratch" / name, _out(places, name)
+    for old in (scratch, out):
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+    scratch.mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(python), str(script)]
+    for option, path in (
+        ("activity", inputs / "activity.parquet"),
+        ("observations", inputs / "observations.parquet"),
+        ("out", out),
+        ("scratch", scratch),
+    ):
+        command += [f"--{option}", str(path)]
+    log = places.folder / "logs" / f"{name}.txt"
+    usage = measure(command, environment=variables(places), log=log, cwd=scratch)
+    shutil.rmtree(scratch)
+    return usage
+
+
+def _out(places: Places, name: str) -> Path:
+    return places.folder / "out" / f"{name}.parquet"
+
+
+def _end(text: str) -> str:
+    return " ".join(text.split())[-300:]
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    found = asdict(entry)
+    for figure in ("wall", "cpu", "peak_mb"):
+        values = [getattr(usage, figure) for usage in entry.usages]
+        found[figure] = asdict(Spread.of(values)) if values else None
+    return found
