@@ -1,12 +1,14 @@
 """PostgreSQL beside DuckDB: the same rows in, the same silver, gold, models and errors out."""
 
 import datetime as dt
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from conftest import settings_in
@@ -276,30 +278,30 @@ def test_one_changed_cell_is_seen(companies: tuple[Settings, Settings]) -> None:
 def test_every_dbt_test_passes_on_the_server(companies: tuple[Settings, Settings]) -> None:
     """Unit tests, macro tests, generic and data tests."""
     _, on_postgres = companies
-    tested = dbt.run_dbt(
-        on_postgres, ["test", "--exclude", *dbt.AFTER_SCORING, "assert_rejects_within_threshold"]
-    )
+    # Of the dirt that was added more is rejected than a company may have.
+    tested = dbt.run_dbt(on_postgres, ["test", "--exclude", "assert_rejects_within_threshold"])
     assert tested.nodes > 150
 
 
 TIMES = [
-    "2024-01-05", "2024-1-5", "2024/01/05", "2024 01 05", "2024-01-05T10:00:00Z", "2024-01-05 10:00",
-    "2024-01-05 10:00:00+02", "2024-01-05 10:00:00-0330", "2024-01-05 10:00:00 UTC",
-    "2024-01-05  10:00", "2024-01-05 1:02:03", "2024-01-05 10:00:00.5", "2024-01-05 10:00:00.1234567",
-    "2024-01-05 10:00:00.9999999", "1999-12-31 23:59:59.999999", "2024-02-29", "2024-01-05 24:00:00",
-    "2023-02-29", "2024-02-30", "2024-13-01", "2024-00-01", "2024-01-05 24:00:01", "2024-01", "now",
+    "2024-01-05", "2024-1-5", "2024/01/05", "2024 01 05", "2024-01-05T10:00:00Z",
+    "2024-01-05 10:00", "2024-01-05 10:00:00+02", "2024-01-05 10:00:00-0330",
+    "2024-01-05 10:00:00 UTC", "2024-01-05  10:00", "2024-01-05 1:02:03",
+    "2024-01-05 10:00:00.5", "2024-01-05 10:00:00.1234567", "2024-01-05 10:00:00.9999999",
+    "1999-12-31 23:59:59.999999", "2024-02-29", "2024-01-05 24:00:00", "2023-02-29",
+    "2024-02-30", "2024-13-01", "2024-00-01", "2024-01-05 24:00:01", "2024-01", "now",
     "2024-01-05 23:59:60", "2024-01-05 10:60", "2024-01-05 10", " 2024-01-05 ", "05/01/2024",
     "20240105", "yesterday", "x", "",
 ]  # fmt: skip
 NUMBERS = [
-    "1", "1.5", "2.5", "-2.5", "0.5", "-0.5", "+5", " 1 ", "1.", ".5", "1e3", "1e-1", "1_000", "1.005",
-    "-1.005", "2147483647", "2147483648", "2147483647.5", "-2147483648.4", "9999999999999999.99",
-    "9999999999999999.995", "1e-100", "1e400", "99999999999", "1,000", "$5", "1e", "--1", "1.5.2",
-    "nan", "inf", "1 2", "",
+    "1", "1.5", "2.5", "-2.5", "0.5", "-0.5", "+5", " 1 ", "1.", ".5", "1e3", "1e-1", "1_000",
+    "1.005", "-1.005", "2147483647", "2147483648", "2147483647.5", "-2147483648.4",
+    "9999999999999999.99", "9999999999999999.995", "1e-100", "1e400", "99999999999", "1,000",
+    "$5", "1e", "--1", "1.5.2", "nan", "inf", "1 2", "",
 ]  # fmt: skip
 ANSWERS = [
-    "t", "true", "TRUE", "T", "yes", "y", "1", "0", "no", "n", "f", "false", "on", "off", " true ",
-    "2", "1.0", "",
+    "t", "true", "TRUE", "T", "yes", "y", "1", "0", "no", "n", "f", "false", "on", "off",
+    " true ", "2", "1.0", "",
 ]  # fmt: skip
 
 
@@ -325,3 +327,152 @@ def test_texts_are_read_as_duckdb_reads_them(
     ]
     assert dict(zip(texts, found, strict=True)) == dict(zip(texts, wanted, strict=True))
     assert None in wanted and len(set(wanted)) > 2
+
+
+# ---- loading raw files ---------------------------------------------------------------------------
+
+
+_NUMBERS_OF_DATABASES = itertools.count()
+
+
+@pytest.fixture
+def raw(environment: dict[str, str], tmp_path: Path) -> tuple[Settings, Settings]:
+    """Three customers on both engines, nothing built yet; the logs of both lie in one folder."""
+    on_duckdb = settings_in(tmp_path)
+    on_duckdb.raw_dir.mkdir(parents=True)
+    write(
+        on_duckdb.raw_dir / "customers.parquet",
+        "select 'c' || i as customer_id, timestamp '2024-01-01' as signed_up_at, "
+        "timestamp '2024-01-02' as known_at from range(3) as numbers(i)",
+    )
+    write(
+        on_duckdb.raw_dir / "orders.parquet",
+        "select 'o' || i as order_id, 'c' || i as customer_id, timestamp '2024-01-03' as ordered_at, "
+        "cast(10 as decimal(18, 2)) as amount, timestamp '2024-01-04' as known_at "
+        "from range(3) as numbers(i)",
+    )
+    database = f"raw_{next(_NUMBERS_OF_DATABASES)}"
+    on_postgres = on_server(on_duckdb, database, tmp_path / "server")
+    return on_duckdb, replace(on_postgres, local_dir=on_duckdb.local_dir)
+
+
+def write(path: Path, query: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = duckdb.sql(query)
+    if path.suffix == ".csv":
+        rows.write_csv(str(path))
+    else:
+        rows.write_parquet(str(path))
+
+
+def error_of(settings: Settings) -> str:
+    with pytest.raises(HoldfastError) as caught:
+        build(settings)
+    return str(caught.value)
+
+
+def test_only_files_that_changed_are_loaded_again(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    assert {each.entity: each.rows for each in load(settings).entities} == {
+        "customers": 3,
+        "orders": 3,
+    }
+    assert not load(settings).is_new
+    write(
+        settings.raw_dir / "customers.parquet",
+        "select 'd' as customer_id, timestamp '2024-01-01' as signed_up_at, "
+        "timestamp '2024-01-02' as known_at",
+    )
+    assert {each.entity: (each.rows, each.is_new) for each in load(settings).entities} == {
+        "customers": (1, True),
+        "orders": (0, False),
+    }
+    (settings.raw_dir / "orders.parquet").unlink()
+    assert load(settings).removed == ("orders",)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        assert not warehouse.exists("raw.orders")
+        found = warehouse.query("select customer_id from raw.customers")["customer_id"].to_pylist()
+    assert found == ["d"]
+
+
+def test_a_view_over_a_table_that_is_loaded_again_stays(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    load(settings)
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute("create view public.mine as select order_id from raw.orders")
+    write(
+        settings.raw_dir / "orders.parquet",
+        "select 'new' as order_id, 'c1' as customer_id, timestamp '2024-01-03' as ordered_at, "
+        "cast(10 as decimal(18, 2)) as amount, timestamp '2024-01-04' as known_at",
+    )
+    load(settings)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        found = warehouse.query("select order_id from public.mine")["order_id"].to_pylist()
+    assert found == ["new"]
+
+
+def test_a_load_that_fails_leaves_the_table_as_it_was(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    load(settings)
+    (settings.raw_dir / "orders.parquet").write_bytes(b"PAR1 not at all")
+    with pytest.raises(HoldfastError, match="orders.parquet' cannot be read"):
+        load(settings)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        assert warehouse.query("select count(*) as rows from raw.orders")["rows"][0].as_py() == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "words"),
+    [
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, 5 as ordered_at, 1 as amount, "
+            "timestamp '2024-01-04' as known_at",
+            "the column 'ordered_at' is integer, and the contract of 'orders' wants timestamp",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, timestamp '2024-01-03' as ordered_at, "
+            "true as amount, timestamp '2024-01-04' as known_at",
+            "the column 'amount' is boolean, and the contract of 'orders' wants decimal(18,2)",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, timestamp '2024-01-03' as ordered_at, "
+            "1.5::double as amount, timestamp '2024-01-04' as known_at, 1 as colour",
+            "has the column 'colour', which the contract does not know",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, timestamp '2024-01-03' as ordered_at, 1 as amount, "
+            "timestamp '2024-01-04' as known_at",
+            "lacks the column 'customer_id', which the contract of 'orders' requires",
+        ),
+    ],
+)
+def test_bad_files_get_the_same_sentence_on_both(
+    raw: tuple[Settings, Settings], name: str, query: str, words: str
+) -> None:
+    write(raw[0].raw_dir / name, query)
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert words in on_duckdb
+    assert on_postgres == on_duckdb
+
+
+def test_missing_customers_get_the_same_sentence_on_both(raw: tuple[Settings, Settings]) -> None:
+    (raw[0].raw_dir / "customers.parquet").unlink()
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert on_duckdb.startswith("No customers: looked for customers.parquet")
+    assert on_postgres == on_duckdb
+
+
+def test_two_places_get_the_same_sentence_on_both(raw: tuple[Settings, Settings]) -> None:
+    write(raw[0].raw_dir / "orders.csv", "select 1 as a")
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert on_postgres.startswith("Expected one place with the raw rows of 'orders', found ")
+    assert on_duckdb.startswith(on_postgres)
+
+
+def test_duckdb_has_nothing_to_load(raw: tuple[Settings, Settings]) -> None:
+    with pytest.raises(HoldfastError, match="reads raw files itself"):
+        load(raw[0])
