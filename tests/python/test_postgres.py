@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from conftest import settings_in
+from conftest import Demo, quiet, settings_in
 from postgres_server import server
 from pyarrow import csv
 
@@ -347,9 +347,9 @@ def raw(environment: dict[str, str], tmp_path: Path) -> tuple[Settings, Settings
     )
     write(
         on_duckdb.raw_dir / "orders.parquet",
-        "select 'o' || i as order_id, 'c' || i as customer_id, timestamp '2024-01-03' as ordered_at, "
-        "cast(10 as decimal(18, 2)) as amount, timestamp '2024-01-04' as known_at "
-        "from range(3) as numbers(i)",
+        "select 'o' || i as order_id, 'c' || i as customer_id, "
+        "timestamp '2024-01-03' as ordered_at, cast(10 as decimal(18, 2)) as amount, "
+        "timestamp '2024-01-04' as known_at from range(3) as numbers(i)",
     )
     database = f"raw_{next(_NUMBERS_OF_DATABASES)}"
     on_postgres = on_server(on_duckdb, database, tmp_path / "server")
@@ -476,3 +476,116 @@ def test_two_places_get_the_same_sentence_on_both(raw: tuple[Settings, Settings]
 def test_duckdb_has_nothing_to_load(raw: tuple[Settings, Settings]) -> None:
     with pytest.raises(HoldfastError, match="reads raw files itself"):
         load(raw[0])
+
+
+# ---- the whole job -------------------------------------------------------------------------------
+
+
+Company = tuple[Settings, "RunResult"]  # noqa: F821 - importing it takes seconds
+
+
+@pytest.fixture(scope="module")
+def company(
+    environment: dict[str, str], demo: Demo, tmp_path_factory: pytest.TempPathFactory
+) -> Company:
+    """The shared demo company on a server, from raw files to its worklist."""
+    from ml.promotion.promote import promote
+    from ml.run import run
+
+    settings = on_server(demo.settings, "company", tmp_path_factory.mktemp("company"))
+    first = run(settings, quiet())
+    if not first.trained.is_champion:
+        version = str(first.trained.model_version)
+        promote(settings, version, is_forced=True, why="a champion to test with")
+    return settings, run(settings, quiet())
+
+
+def test_a_run_goes_from_raw_files_to_the_same_worklist(company: Company, demo: Demo) -> None:
+    settings, result = company
+    assert result.scored.predictions == demo.result.scored.predictions > 0
+    published = "select * exclude (model_version) from retention_worklist order by priority"
+    with (
+        duckdb.connect(str(settings.marts_path), read_only=True) as on_server_,
+        duckdb.connect(str(demo.settings.marts_path), read_only=True) as on_duckdb,
+    ):
+        found, wanted = (each.sql(published).fetchall() for each in (on_server_, on_duckdb))
+    assert found == wanted
+    assert len(found) > 10
+
+
+def test_the_frozen_training_set_is_the_same_to_the_byte(company: Company, demo: Demo) -> None:
+    query = "select training_set_id, sha256, row_count from ml.training_sets"
+    found = []
+    for settings in (company[0], demo.settings):
+        with open_warehouse(settings, read_only=True) as warehouse:
+            found.append(warehouse.query(query).to_pylist())
+    assert found[0] == found[1] != []
+
+
+def test_a_second_run_changes_nothing(company: Company) -> None:
+    from ml.run import run
+
+    settings, result = company
+    again = run(settings, quiet())
+    assert not again.trained.is_new
+    assert not again.scored.is_new
+    assert not again.published.is_new
+    assert again.notes == ()
+
+
+# ---- the audits ----------------------------------------------------------------------------------
+
+
+def test_a_replay_on_the_server_is_green_and_leaves_no_database(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    settings, _ = company
+    before = databases(settings)
+    result = replay(settings, sample=1)
+    assert result.is_green
+    assert result.cells > 10_000
+    assert databases(settings) == before
+
+
+def test_a_replay_on_the_server_sees_a_changed_cell(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    settings, _ = company
+    changed = (
+        "update gold.customer_360 set tenure_days = tenure_days {} 1 "
+        "where as_of_date = (select max(as_of_date) from gold.customer_360)"
+    )
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute(changed.format("+"))
+    try:
+        result = replay(settings, sample=1)
+    finally:
+        with open_warehouse(settings) as warehouse:
+            warehouse.execute(changed.format("-"))
+    assert not result.is_green
+    compared = [one for each in result.dates for one in each.comparisons]
+    assert {cell.column for one in compared for cell in one.examples} == {"tenure_days"}
+
+
+def test_schedules_of_arrival_end_alike_on_the_server(company: Company) -> None:
+    from ml.audit.arrivals import arrivals
+
+    settings, _ = company
+    before = databases(settings)
+    result = arrivals(settings, schedules=1, customers=6)
+    assert result.is_green
+    assert result.builds > 1
+    assert databases(settings) == before
+
+
+def test_ways_to_build_give_one_fingerprint_on_the_server(company: Company) -> None:
+    from ml.audit.fingerprint import CONFIGURATIONS, fingerprint
+
+    settings, _ = company
+    before = databases(settings)
+    spilling = next(each for each in CONFIGURATIONS if each.is_short_of_memory)
+    result = fingerprint(settings, customers=40, configurations=[CONFIGURATIONS[0], spilling])
+    assert result.is_green
+    assert result.tables > 25
+    assert result.configurations[1].spilled_bytes > 0
+    assert databases(settings) == before
