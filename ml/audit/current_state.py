@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ml import matrix
 from ml.audit.scratch import Scratch, audit_folder
 from ml.errors import HoldfastError
+from ml.profile import DUCKDB, engine_of
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.training_set import LabelledRows
@@ -72,6 +73,12 @@ def of_newest_state(
     HoldfastError
         Where the scratch warehouse cannot be built.
     """
+    if engine_of(settings) != DUCKDB:
+        raise HoldfastError(
+            f"The receipt rebuilds today's state in a DuckDB warehouse, and the target "
+            f"{settings.target} is another engine. Run it with --target duckdb on the same raw "
+            "files."
+        )
     moment = f"{split_at:%Y-%m-%d %H:%M:%S}"
     with audit_folder(settings, "receipt") as folder:
         own = Scratch.at(settings, folder, vars={"known_until": moment})
