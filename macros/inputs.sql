@@ -141,7 +141,7 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
 
 
 {% macro raw_files(entity) -%}
-    {#- {relation, pattern, reader} of one entity's raw rows, or none: what to read them from, and what to call it in an error. -#}
+    {#- {relation, pattern} of one entity's raw rows, or none: what to read them from, and what to call it in an error. -#}
     {{ return(adapter.dispatch("raw_files", "holdfast")(entity)) }}
 {%- endmacro %}
 

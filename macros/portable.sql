@@ -32,56 +32,84 @@
 {%- endmacro %}
 
 {% macro postgres__create_functions() -%}
-    {%- set found = run_query(
-        "select count(*) from pg_proc join pg_namespace on pronamespace = pg_namespace.oid "
-        ~ "where nspname = 'bronze' and proname in ('try_timestamp', 'try_decimal', 'try_integer', 'try_boolean')"
-    ) -%}
-    {%- if found.columns[0].values()[0] < 4 %}
+    {#-
+        They look at a value before they cast it. To catch the error of a cast would be shorter, but needs a subtransaction,
+        which PostgreSQL refuses wherever it works in parallel.
+    -#}
+    {%- set functions -%}
         create schema if not exists bronze;
         -- PostgreSQL reads words such as 'yesterday' as times, and rounds what other engines cut off: here only digits are a
-        -- time, and no more than six of them a fraction.
-        create or replace function bronze.try_timestamp(value text) returns timestamp language plpgsql immutable parallel safe as $$
+        -- time, and no more than six of them a fraction. As in DuckDB a zone is not looked at.
+        create or replace function bronze.try_timestamp(value text) returns timestamp
+        language plpgsql immutable strict parallel safe as $$
+            declare
+                parts constant text[] := regexp_match(
+                    value,
+                    '^(\d{4})[-/ ](\d{1,2})[-/ ](\d{1,2})(?:(?:T| +)(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?: ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?))?)?$'
+                );
+                first_of_month date;
+                seconds integer;
             begin
-                if value !~ '^\d{4}[-/ ]\d{1,2}[-/ ]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?$' then
+                if parts is null or cast(parts[1] as integer) = 0 or cast(parts[2] as integer) not between 1 and 12 then
                     return null;
                 end if;
-                return cast(
-                    regexp_replace(
-                        regexp_replace(value, '(\.\d{6})\d+', '\1'), '^(\d+)[-/ ](\d+)[-/ ](\d+)', '\1-\2-\3'
-                    ) as timestamp
-                );
-            exception when others then
-                return null;
+                first_of_month := make_date(cast(parts[1] as integer), cast(parts[2] as integer), 1);
+                seconds := coalesce(cast(parts[4] as integer), 0) * 3600 + coalesce(cast(parts[5] as integer), 0) * 60
+                    + coalesce(cast(parts[6] as integer), 0);
+                if cast(parts[3] as integer) not between 1 and
+                    extract(day from first_of_month + interval '1 month' - interval '1 day')
+                    or coalesce(cast(parts[5] as integer), 0) > 59 or coalesce(cast(parts[6] as integer), 0) > 59
+                    or seconds > 86400
+                then
+                    return null;
+                end if;
+                return cast(first_of_month + cast(parts[3] as integer) - 1 as timestamp) + seconds * interval '1 second'
+                    + cast(rpad(left(coalesce(parts[7], ''), 6), 6, '0') as integer) * interval '1 microsecond';
             end
         $$;
-        create or replace function bronze.try_decimal(value text, wanted_precision integer, wanted_scale integer)
-        returns numeric language plpgsql immutable parallel safe as $$
+        create or replace function bronze.try_decimal(value text, wanted_precision integer, wanted_scale integer) returns numeric
+        language plpgsql immutable strict parallel safe as $$
             declare
                 number numeric;
             begin
-                -- not a number is a number to PostgreSQL
-                if value !~ '^\s*[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$' then
+                -- longer ones, and those with a larger exponent, no decimal holds; "not a number" is a number to PostgreSQL
+                if length(value) > 1000 or value !~ '^\s*[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*$' then
                     return null;
                 end if;
                 number := round(cast(replace(value, '_', '') as numeric), wanted_scale);
                 return case when abs(number) < power(10::numeric, wanted_precision - wanted_scale) then number end;
-            exception when others then
-                return null;
             end
         $$;
-        create or replace function bronze.try_integer(value text) returns integer language plpgsql immutable parallel safe as $$
+        create or replace function bronze.try_integer(value text) returns integer
+        language plpgsql immutable strict parallel safe as $$
+            declare
+                number constant numeric := bronze.try_decimal(value, 38, 0);
             begin
-                return cast(bronze.try_decimal(value, 38, 0) as integer);
-            exception when others then
-                return null;
+                return case when number between -2147483648 and 2147483647 then cast(number as integer) end;
             end
         $$;
-        create or replace function bronze.try_boolean(value text) returns boolean language sql immutable parallel safe as $$
+        create or replace function bronze.try_boolean(value text) returns boolean
+        language sql immutable strict parallel safe as $$
             select case
                 when lower(value) in ('t', 'true', 'y', 'yes', '1') then true
                 when lower(value) in ('f', 'false', 'n', 'no', '0') then false
             end
         $$;
+    {%- endset -%}
+    {#- Their comment says of which text they were made. -#}
+    {%- set text = local_md5(functions) -%}
+    {%- set signatures = [
+        "try_timestamp(text)", "try_decimal(text, integer, integer)", "try_integer(text)", "try_boolean(text)",
+    ] -%}
+    {%- set found = run_query(
+        "select count(*) from pg_proc join pg_namespace on pronamespace = pg_namespace.oid "
+        ~ "where nspname = 'bronze' and obj_description(pg_proc.oid, 'pg_proc') = '" ~ text ~ "'"
+    ) -%}
+    {%- if found.columns[0].values()[0] < signatures | length %}
+        {{ functions }}
+        {%- for signature in signatures %}
+        comment on function bronze.{{ signature }} is '{{ text }}';
+        {%- endfor %}
     {%- endif -%}
 {%- endmacro %}
 
@@ -250,4 +278,35 @@
 {% macro postgres__type_of(data_type) -%}
     {#- PostgreSQL has no `double`, and dbt's own translation leaves it. -#}
     {{ return("double precision" if data_type == "double" else api.Column.translate_type(data_type)) }}
+{%- endmacro %}
+
+
+{% macro in_code_order(text) -%}
+    {#- A text as it sorts by its characters' codes, where an order decides anything. -#}
+    {{ adapter.dispatch("in_code_order", "holdfast")(text) }}
+{%- endmacro %}
+
+{% macro default__in_code_order(text) -%}
+    {{ text }}
+{%- endmacro %}
+
+{% macro postgres__in_code_order(text) -%}
+    {#- A database of PostgreSQL sorts by the language that it was made with. -#}
+    {{ text }} collate "C"
+{%- endmacro %}
+
+
+{% macro analyze(relation) -%}
+    {#- Statistics on what was just built, for an engine that plans without them until it gets round to it. -#}
+    {{ adapter.dispatch("analyze", "holdfast")(relation) }}
+{%- endmacro %}
+
+{% macro default__analyze(relation) -%}
+{%- endmacro %}
+
+{% macro postgres__analyze(relation) -%}
+    {#- PostgreSQL's own analysis runs about once a minute; until then it takes a table to be tiny, and joins by nested loops. -#}
+    {%- if model.config.materialized != "view" -%}
+        analyze {{ relation }}
+    {%- endif -%}
 {%- endmacro %}

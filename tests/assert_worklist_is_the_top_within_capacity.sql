@@ -10,7 +10,7 @@ with current_customers as (
             order by
                 revenue_at_risk desc nulls last,
                 churn_probability desc nulls last,
-                customer_id asc nulls last
+                {{ holdfast.in_code_order('customer_id') }} asc nulls last
         ) as place
     from {{ ref('marts_customer_risk') }}
     where is_current

@@ -62,7 +62,7 @@ stays as (
         *,
         max(stopped_at) over (
             partition by customer_id, as_of_date
-            order by started_at asc nulls last, subscription_id asc nulls last
+            order by started_at asc nulls last, {{ holdfast.in_code_order('subscription_id') }} asc nulls last
             rows between unbounded preceding and 1 preceding
         ) as stopped_before_at
     from periods
@@ -81,7 +81,7 @@ numbered_stays as (
             end
         ) over (
             partition by customer_id, as_of_date
-            order by started_at asc nulls last, subscription_id asc nulls last
+            order by started_at asc nulls last, {{ holdfast.in_code_order('subscription_id') }} asc nulls last
             rows between unbounded preceding and current row
         ) as stay
     from stays

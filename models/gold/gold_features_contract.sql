@@ -59,7 +59,7 @@ by_size as (
         *,
         row_number() over (
             partition by customer_id, as_of_date
-            order by mrr desc nulls last, subscription_id asc nulls last
+            order by mrr desc nulls last, {{ holdfast.in_code_order('subscription_id') }} asc nulls last
         ) as place
     from active
 

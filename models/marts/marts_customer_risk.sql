@@ -45,7 +45,7 @@ champions as (
     select
         model_name,
         to_version as model_version,
-        row_number() over (order by changed_at desc nulls last, model_name asc nulls last) as place
+        row_number() over (order by changed_at desc nulls last, {{ holdfast.in_code_order('model_name') }} asc nulls last) as place
     from numbered_changes
     where changes_back = 1
         and to_version is not null
@@ -87,7 +87,7 @@ speakers as (
             partition by scored_dates.as_of_date
             order by
                 terms_as_champion.became_champion_at desc nulls last,
-                scored_dates.model_name asc nulls last,
+                {{ holdfast.in_code_order('scored_dates.model_name') }} asc nulls last,
                 scored_dates.model_version desc nulls last
         ) as place
     from scored_dates
@@ -166,11 +166,11 @@ ranked as (
             order by
                 revenue_at_risk desc nulls last,
                 churn_probability desc nulls last,
-                customer_id asc nulls last
+                {{ holdfast.in_code_order('customer_id') }} asc nulls last
         ) as priority,
         row_number() over (
             partition by as_of_date
-            order by churn_probability desc nulls last, customer_id asc nulls last
+            order by churn_probability desc nulls last, {{ holdfast.in_code_order('customer_id') }} asc nulls last
         ) as likelihood_place,
         count(*) over (partition by as_of_date) as customers
     from risks

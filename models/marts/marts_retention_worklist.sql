@@ -24,7 +24,7 @@ reasons as (
         coalesce(prediction_reasons.reason, prediction_reasons.feature) as reason,
         row_number() over (
             partition by customer_id, as_of_date, model_name, model_version
-            order by reason_rank asc nulls last, feature asc nulls last
+            order by reason_rank asc nulls last, {{ holdfast.in_code_order('feature') }} asc nulls last
         ) as place
     from prediction_reasons
 
