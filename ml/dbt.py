@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.errors import HoldfastError
+from ml.memory import LIMIT_VARIABLE, engine_limit
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import Warehouse, known_error
@@ -233,6 +234,7 @@ def _environment(settings: Settings) -> Iterator[None]:
         "HOLDFAST_LOCAL": str(settings.local_dir),
         "DBT_TARGET_PATH": str(settings.target_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        LIMIT_VARIABLE: engine_limit(),
     }
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)

@@ -6,7 +6,6 @@ reads the new one; nobody waits for the warehouse, nor it for them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from ml.errors import HoldfastError
+from ml.half_files import half_path, remove, remove_leftovers
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import Warehouse, known_error
@@ -103,8 +103,8 @@ def publish(settings: Settings, *, progress: Progress | None = None) -> PublishR
         is_new=_published(path) != wanted,
     )
     if result.is_new:
-        _remove_leftovers(path)
-        new_path = path.with_name(f".{path.name}.{os.getpid()}")
+        remove_leftovers(path)
+        new_path = half_path(path)
         try:
             _copy(settings.warehouse_path, wanted, new_path, progress)
             _replace(new_path, path)
@@ -114,7 +114,7 @@ def publish(settings: Settings, *, progress: Progress | None = None) -> PublishR
                 f"Cannot publish {path}: {reason}. The file of the last run is still there."
             ) from error
         finally:
-            _remove(new_path)
+            remove(new_path)
     return result
 
 
@@ -179,7 +179,7 @@ def _replace(new_path: Path, path: Path) -> None:
     _sync(new_path)
     # Left by a reader who opened the old file for writing; beside the new one it would make that
     # unreadable.
-    _remove(path.with_name(f"{path.name}.wal"))
+    remove(path.with_name(f"{path.name}.wal"))
     os.replace(new_path, path)
     _sync(path.parent)
 
@@ -190,29 +190,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the unfinished files of runs that were killed."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        process = leftover.name.removeprefix(f".{path.name}.").removesuffix(".wal")
-        if not process.isdigit() or not _is_running(int(process)):
-            _remove(leftover)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
 
 
 def _quoted(name: str) -> str:

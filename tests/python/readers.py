@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,20 @@ class Read:
         return self.answered - self.started
 
 
+@dataclass
+class Reads:
+    """What readers read, once they have ended: each one's reads in order."""
+
+    by_reader: list[list[Read]] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[Read]:
+        """The reads of all."""
+        return [read for own in self.by_reader for read in own]
+
+
 @contextmanager
-def readers(path: Path, look: str, *, count: int, pause: float) -> Iterator[list[Read]]:
+def readers(path: Path, look: str, *, count: int, pause: float) -> Iterator[Reads]:
     """Let readers open, ask and close again and again while the block runs; then tell their reads.
 
     Parameters
@@ -61,7 +73,7 @@ def readers(path: Path, look: str, *, count: int, pause: float) -> Iterator[list
         process.start()
         sender.close()
         ends.append((process, receiver))
-    found: list[Read] = []
+    found = Reads()
     for _ in range(count):
         ready.acquire()
     try:
@@ -69,7 +81,7 @@ def readers(path: Path, look: str, *, count: int, pause: float) -> Iterator[list
     finally:
         stop.set()
         for process, receiver in ends:
-            found.extend(receiver.recv())
+            found.by_reader.append(receiver.recv())
             process.join()
 
 

@@ -70,10 +70,10 @@ def test_ten_readers_read_whole_files_while_builds_are_published(settings: Setti
         for publication in range(1, PUBLICATIONS):
             build(settings, publication)
             publish(settings)
-    assert troubles(reads) == []
+    assert troubles(reads.all) == []
     # They did read while files were replaced, and not only before or after.
-    assert len(reads) > READERS
-    assert len({read.file for read in reads}) > 2
+    assert len(reads.all) > READERS
+    assert len({read.file for read in reads.all}) > 2
 
 
 def test_a_reader_tells_of_a_file_that_is_not_one_publication(settings: Settings) -> None:

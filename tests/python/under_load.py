@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import random
@@ -12,15 +11,19 @@ import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from conftest import ROOT
+from readers import read_once
 
 from ml.simulate import simulate
 
@@ -94,24 +97,37 @@ _HALF_SCORED = """
     where scored.rows != active.customers or scored.customers != active.customers
 """
 
-# What two relations of the marts tell of the same thing.
-_AGREEMENTS = """
-    select 'customers on the worklist', count(*)::varchar, (
-        select count(*) from customer_risk where is_current and priority <= 200
-    )::varchar
-    from retention_worklist
-    union all
-    select 'money on the worklist', coalesce(sum(revenue_at_risk), 0)::varchar, (
-        select coalesce(sum(revenue_at_risk), 0) from customer_risk
+# What relations of one file of marts tell differently: then they are of different publications.
+MIXTURES = """
+    with worklist as (
+        select count(*) as customers, coalesce(sum(revenue_at_risk), 0) as money
+        from retention_worklist
+    ),
+
+    called as (
+        select count(*) as customers, coalesce(sum(revenue_at_risk), 0) as money
+        from customer_risk
         where is_current and priority <= 200
-    )::varchar
-    from retention_worklist
-    union all
-    select 'money at risk', coalesce(sum(revenue_at_risk), 0)::varchar, (
-        select coalesce(sum(revenue_at_risk), 0) from customer_risk
+    ),
+
+    months as (
+        select coalesce(sum(customers), 0) as customers, coalesce(sum(revenue_at_risk), 0) as money
+        from revenue_at_risk
+    ),
+
+    scored as (
+        select count(*) as customers, coalesce(sum(revenue_at_risk), 0) as money
+        from customer_risk
         where as_of_date in (select as_of_date from revenue_at_risk)
-    )::varchar
-    from revenue_at_risk
+    )
+
+    select 'worklist ' || worklist::varchar || ', customer_risk ' || called::varchar
+    from worklist, called
+    where worklist is distinct from called
+    union all
+    select 'revenue_at_risk ' || months::varchar || ', customer_risk ' || scored::varchar
+    from months, scored
+    where months is distinct from scored
 """
 
 
@@ -205,12 +221,23 @@ class Company:
         company._lay_project()
         return company
 
-    def copy(self, folder: Path) -> Company:
-        """Return another of the same raw files."""
+    def copy(self, folder: Path, *, until: datetime | None = None) -> Company:
+        """Return another of the same raw files, or of what was known of them at a moment."""
         other = Company(folder)
-        shutil.copytree(self.local / "raw", other.local / "raw")
         other._lay_project()
+        other.take(self.local / "raw", until=until)
         return other
+
+    def take(self, raw: Path, *, until: datetime | None = None) -> None:
+        """Take raw files in the place of one's own."""
+        folder = self.local / "raw"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(raw.glob("*.parquet")):
+            table = pq.read_table(path)
+            if until is not None:
+                is_later = pc.greater_equal(table["known_at"], pa.scalar(until))
+                table = table.filter(pc.invert(pc.fill_null(is_later, False)))
+            pq.write_table(table, folder / path.name)
 
     def _lay_project(self) -> None:
         self.project.mkdir(parents=True)
@@ -223,7 +250,6 @@ class Company:
         *words: str,
         kill_at: Moment | None = None,
         before: Callable[[], None] | None = None,
-        vars: Mapping[str, object] | None = None,
     ) -> Ended:
         """Run one command of Holdfast, and kill all of it at a moment, if that comes.
 
@@ -233,10 +259,12 @@ class Company:
             Called in the process that is about to work.
         """
         self.local.mkdir(exist_ok=True)
-        output, trail = self.folder / "output.txt", self.folder / "trail.txt"
-        output.write_text("")
-        trail.write_text("")
-        options = ("--project-dir", str(self.project), "--vars", json.dumps(dict(vars or {})))
+        # Beside nothing of the company's: its disk may be full.
+        notes = Path(tempfile.mkdtemp(prefix="holdfast-run-"))
+        output, trail = notes / "output.txt", notes / "trail.txt"
+        output.touch()
+        trail.touch()
+        options = ("--project-dir", str(self.project))
         process = _STARTER.Process(
             target=_work, args=([*words, *options], self.environment, output, trail, before)
         )
@@ -247,12 +275,14 @@ class Company:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid or 0, signal.SIGKILL)
         process.join()
-        return Ended(
+        ended = Ended(
             exit_code=process.exitcode or 0,
             output=output.read_text(),
             events=tuple(_events(trail)),
             seconds=time.perf_counter() - started,
         )
+        shutil.rmtree(notes)
+        return ended
 
     # ---- what a company has after a run ----------------------------------------------------------
 
@@ -276,13 +306,12 @@ class Company:
         """Return what is not whole, whenever it is looked at: after a kill, or during a run."""
         found: list[str] = []
         if self.marts.exists():
-            with duckdb.connect(str(self.marts), read_only=True) as marts:
-                found += mixtures(marts)
+            found += read_once(self.marts, MIXTURES).trouble
         if not self.warehouse.exists():
             return found
         # Opened for reading alone, so that what a kill left stays as it is for the next run.
         with duckdb.connect(str(self.warehouse), read_only=True) as warehouse:
-            if "ml.predictions" in _relations(warehouse):
+            if {"ml.predictions", "gold.observations"} <= _relations(warehouse):
                 found += [
                     f"{customers} of {active} customers scored on {day} by {version}, {rows} rows"
                     for day, version, rows, customers, active in warehouse.execute(
@@ -307,22 +336,11 @@ class Company:
         return sorted(names + [name for (name,) in relations])
 
 
-def mixtures(marts: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return where relations of one file of marts tell of different publications."""
-    return [
-        f"{name}: {one} and {other}"
-        for name, one, other in marts.execute(_AGREEMENTS).fetchall()
-        if one != other
-    ]
-
-
-def _relations(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [
-        name
-        for (name,) in connection.execute(
-            "select schema_name || '.' || table_name from duckdb_tables() where not internal"
-        ).fetchall()
-    ]
+def _relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    names = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where not internal"
+    ).fetchall()
+    return {name for (name,) in names}
 
 
 def contents(path: Path, schemas: Sequence[str] = ("main",)) -> dict[str, object]:
@@ -355,11 +373,13 @@ def differences(one: Mapping[str, object], other: Mapping[str, object]) -> dict[
     }
 
 
-def moment_in(events: Sequence[Event], seconds: float, chance: random.Random) -> Moment:
-    """Pick a moment of an undisturbed run to kill another at.
+def moments(
+    events: Sequence[Event], seconds: float, chance: random.Random, count: int
+) -> list[Moment]:
+    """Pick moments of an undisturbed run to kill others at, in the order of the work.
 
-    A moment is one in time, uniformly, or (so that short steps have their share) one of the
-    things that were reported; it is told by what was last reported before it.
+    Each is a moment in time, uniformly, or (so that short steps have their share) one after
+    something that was reported; it is told by what was last reported before it.
 
     Parameters
     ----------
@@ -368,15 +388,20 @@ def moment_in(events: Sequence[Event], seconds: float, chance: random.Random) ->
     """
     events = _spread(events)
     ends = [event.seconds for event in events[1:]] + [seconds]
-    if chance.random() < 0.5:
-        moment = chance.uniform(events[0].seconds, seconds)
-        event = max(
-            (event for event in events if event.seconds <= moment), key=lambda each: each.seconds
-        )
-    else:
-        event, end = chance.choice(list(zip(events, ends, strict=True)))
-        moment = chance.uniform(event.seconds, end)
-    return Moment(event.step, event.what, moment - event.seconds)
+    chosen: list[tuple[float, Event]] = []
+    for _ in range(count):
+        if chance.random() < 0.5:
+            moment = chance.uniform(events[0].seconds, seconds)
+            earlier = [event for event in events if event.seconds <= moment]
+            chosen.append((moment, earlier[-1]))
+        else:
+            event, end = chance.choice(list(zip(events, ends, strict=True)))
+            moment = chance.uniform(event.seconds, end)
+            chosen.append((moment, event))
+    return [
+        Moment(event.step, event.what, moment - event.seconds)
+        for moment, event in sorted(chosen, key=lambda each: each[0])
+    ]
 
 
 def _spread(events: Sequence[Event]) -> list[Event]:
