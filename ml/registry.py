@@ -174,7 +174,7 @@ class Registry:
             self._client.set_terminated(run_id, status="FINISHED")
 
     def end_killed(self, experiment: str) -> None:
-        """Mark runs as killed whose process ended without a word; they would seem at work for ever."""
+        """Mark the runs as killed whose process is gone; they would seem at work for ever."""
         with _readable_errors(self._uri):
             found = self._client.get_experiment_by_name(experiment)
             if found is None:

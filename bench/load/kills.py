@@ -66,9 +66,10 @@ def main() -> int:
             company.take(whole.local / "raw", until=until)
             chapter = {"company": companies, "chapter": number + 1}
             # In the order of the work, for what is done is not done again.
-            for moment in moments(reference.events, reference.seconds, chance, KILLS_A_CHAPTER):
+            for moment in moments(reference.events, chance, KILLS_A_CHAPTER):
                 ended = company.run("run", kill_at=moment)
-                where = {**chapter, **vars(moment)}
+                step = ended.events[-1].step if ended.events else ""
+                where = {**chapter, "step": step, **vars(moment)}
                 print(ended.exit_code, f"{ended.seconds:.1f}", where, flush=True)
                 if ended.exit_code == 0:
                     break

@@ -144,7 +144,6 @@ class Event:
 class Moment:
     """A moment to kill a run at: so many seconds after it first reported this."""
 
-    step: str
     what: str
     delay: float
 
@@ -373,50 +372,46 @@ def differences(one: Mapping[str, object], other: Mapping[str, object]) -> dict[
     }
 
 
-def moments(
-    events: Sequence[Event], seconds: float, chance: random.Random, count: int
-) -> list[Moment]:
-    """Pick moments of an undisturbed run to kill others at, in the order of the work.
+def moments(events: Sequence[Event], chance: random.Random, count: int) -> list[Moment]:
+    """Pick moments to kill runs at, in the order of the work.
 
     Each is a moment in time, uniformly, or (so that short steps have their share) one after
     something that was reported; it is told by what was last reported before it.
 
     Parameters
     ----------
-    events, seconds
-        Of the undisturbed run.
+    events
+        What an undisturbed run reported; the moments lie between the first and the last.
     """
     events = _spread(events)
-    ends = [event.seconds for event in events[1:]] + [seconds]
     chosen: list[tuple[float, Event]] = []
     for _ in range(count):
         if chance.random() < 0.5:
-            moment = chance.uniform(events[0].seconds, seconds)
-            earlier = [event for event in events if event.seconds <= moment]
-            chosen.append((moment, earlier[-1]))
+            moment = chance.uniform(events[0].seconds, events[-1].seconds)
+            place = max(n for n, event in enumerate(events) if event.seconds <= moment)
         else:
-            event, end = chance.choice(list(zip(events, ends, strict=True)))
-            moment = chance.uniform(event.seconds, end)
-            chosen.append((moment, event))
+            place = chance.randrange(len(events) - 1)
+            moment = chance.uniform(events[place].seconds, events[place + 1].seconds)
+        chosen.append((moment, events[place]))
     return [
-        Moment(event.step, event.what, moment - event.seconds)
+        Moment(event.what, moment - event.seconds)
         for moment, event in sorted(chosen, key=lambda each: each[0])
     ]
 
 
 def _spread(events: Sequence[Event]) -> list[Event]:
     """Return what was reported for the first time, without the steps of a bar that fills."""
-    kept: dict[tuple[str, str], Event] = {}
+    kept: dict[str, Event] = {}
     last: Event | None = None
     for event in events:
         if last is None or event.step != last.step or event.seconds > last.seconds + 0.02:
-            last = kept.setdefault((event.step, event.what), event)
+            last = kept.setdefault(event.what, event)
     return list(kept.values())
 
 
 def _wait_for(moment: Moment, trail: Path, is_alive: Callable[[], bool]) -> bool:
     while is_alive():
-        if any((each.step, each.what) == (moment.step, moment.what) for each in _events(trail)):
+        if any(each.what == moment.what for each in _events(trail)):
             return True
         time.sleep(0.005)
     return False
@@ -462,7 +457,7 @@ def _report_into(trail: Path) -> None:
         def say(what: str, done: int, total: int) -> None:
             file.write(f"{time.perf_counter() - started:.3f}\t{name}\t{what}\n")
 
-        say("", 0, 0)
+        say(name, 0, 0)
         with report(steps, name) as shown:
             bar = shown.progress
 
@@ -472,5 +467,6 @@ def _report_into(trail: Path) -> None:
 
             shown.progress = both
             yield shown
+        say("done", 0, 0)
 
     progress.Steps.step = step  # type: ignore[method-assign]
