@@ -42,7 +42,9 @@ class SparkWarehouse(Warehouse):
     """Tables of a Spark session."""
 
     def __init__(self, session: SparkSession) -> None:
-        super().__init__(f"the Spark session {session.conf.get('spark.app.name', 'of the cluster')}")
+        super().__init__(
+            f"the Spark session {session.conf.get('spark.app.name', 'of the cluster')}"
+        )
         self.session = session
 
     @classmethod
@@ -219,7 +221,9 @@ class SparkWarehouse(Warehouse):
         raise NotImplementedError("Spark has no transactions; `_write` does without.")
 
     def _delete(self, target: str, condition: str, values: Sequence[object]) -> None:
-        raise NotImplementedError("Spark deletes no rows of a Parquet table; `_write` does without.")
+        raise NotImplementedError(
+            "Spark deletes no rows of a Parquet table; `_write` does without."
+        )
 
     def _insert(self, target: str, batch: pa.Table | pa.RecordBatch) -> None:
         raise NotImplementedError("Rows are written by `_write`.")
