@@ -21,8 +21,8 @@ def say(message: str) -> None:
 
 def run_contest(size: Size, only: list[str]) -> None:
     """Compare, write the result, and print it."""
-    found = contest.contest(Places.of(size), size, only, say)
-    path = results.write("contest", size.name, command_of(size, "contest"), found)
+    for found in contest.contest(Places.of(size), size, only, say):
+        path = results.write("contest", size.name, command_of(size, "contest"), found)
     for one in found["ratios"]:
         mark = "" if one["mark"] is None else f"  (mark {one['mark']}, met: {one['is_met']})"
         wall, cpu = one["wall"], one["cpu"]

@@ -160,8 +160,8 @@ def _day(result: Result) -> str:
 
 {result["customers"]:,} customers. A full build of what was known before the last days, then the
 same build after each day's rows were laid beside the others. Model time is the sum of dbt's
-execution times of models, without tests and without dbt's own start. Full over one more day: {factors} (mark:
-at least {result["mark"]}). A day on 48 months of history over a day on 24:
+execution times of models, without tests and without dbt's own start. Full over one more day:
+{factors} (mark: at least {result["mark"]}). A day on 48 months of history over a day on 24:
 {result["longer_over_shorter"]:.2f} (mark: at most 1).
 
 {_table(heads, rows)}
