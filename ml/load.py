@@ -35,7 +35,7 @@ ENTITIES = (
     "touches",
 )
 
-# Looked for in this order; more than one of them is an error.
+# More than one of them is an error.
 _PATTERNS = ("{}.parquet", "{}.csv", "{}.csv.gz", "{}/*.parquet", "{}/*.csv", "{}/*.csv.gz")
 _BATCH_ROWS = 100_000
 _HASHED_BYTES = 1 << 20
@@ -132,7 +132,7 @@ def load(settings: Settings, *, progress: Progress | None = None) -> LoadResult:
 
 def _pattern(folder: Path, entity: str) -> str | None:
     patterns = [each.format(entity) for each in _PATTERNS]
-    found = [str(folder / each) for each in patterns if any(folder.glob(each))]
+    found = sorted(str(folder / each) for each in patterns if any(folder.glob(each)))
     if len(found) > 1:
         raise HoldfastError(
             f"Expected one place with the raw rows of '{entity}', found {' and '.join(found)}. "

@@ -1,15 +1,17 @@
 """PostgreSQL beside DuckDB: the same rows in, the same silver, gold, models and errors out."""
 
 import datetime as dt
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
-from conftest import settings_in
+from conftest import Demo, quiet, settings_in
 from postgres_server import server
 from pyarrow import csv
 
@@ -276,30 +278,30 @@ def test_one_changed_cell_is_seen(companies: tuple[Settings, Settings]) -> None:
 def test_every_dbt_test_passes_on_the_server(companies: tuple[Settings, Settings]) -> None:
     """Unit tests, macro tests, generic and data tests."""
     _, on_postgres = companies
-    tested = dbt.run_dbt(
-        on_postgres, ["test", "--exclude", *dbt.AFTER_SCORING, "assert_rejects_within_threshold"]
-    )
+    # Of the dirt that was added more is rejected than a company may have.
+    tested = dbt.run_dbt(on_postgres, ["test", "--exclude", "assert_rejects_within_threshold"])
     assert tested.nodes > 150
 
 
 TIMES = [
-    "2024-01-05", "2024-1-5", "2024/01/05", "2024 01 05", "2024-01-05T10:00:00Z", "2024-01-05 10:00",
-    "2024-01-05 10:00:00+02", "2024-01-05 10:00:00-0330", "2024-01-05 10:00:00 UTC",
-    "2024-01-05  10:00", "2024-01-05 1:02:03", "2024-01-05 10:00:00.5", "2024-01-05 10:00:00.1234567",
-    "2024-01-05 10:00:00.9999999", "1999-12-31 23:59:59.999999", "2024-02-29", "2024-01-05 24:00:00",
-    "2023-02-29", "2024-02-30", "2024-13-01", "2024-00-01", "2024-01-05 24:00:01", "2024-01", "now",
+    "2024-01-05", "2024-1-5", "2024/01/05", "2024 01 05", "2024-01-05T10:00:00Z",
+    "2024-01-05 10:00", "2024-01-05 10:00:00+02", "2024-01-05 10:00:00-0330",
+    "2024-01-05 10:00:00 UTC", "2024-01-05  10:00", "2024-01-05 1:02:03",
+    "2024-01-05 10:00:00.5", "2024-01-05 10:00:00.1234567", "2024-01-05 10:00:00.9999999",
+    "1999-12-31 23:59:59.999999", "2024-02-29", "2024-01-05 24:00:00", "2023-02-29",
+    "2024-02-30", "2024-13-01", "2024-00-01", "2024-01-05 24:00:01", "2024-01", "now",
     "2024-01-05 23:59:60", "2024-01-05 10:60", "2024-01-05 10", " 2024-01-05 ", "05/01/2024",
     "20240105", "yesterday", "x", "",
 ]  # fmt: skip
 NUMBERS = [
-    "1", "1.5", "2.5", "-2.5", "0.5", "-0.5", "+5", " 1 ", "1.", ".5", "1e3", "1e-1", "1_000", "1.005",
-    "-1.005", "2147483647", "2147483648", "2147483647.5", "-2147483648.4", "9999999999999999.99",
-    "9999999999999999.995", "1e-100", "1e400", "99999999999", "1,000", "$5", "1e", "--1", "1.5.2",
-    "nan", "inf", "1 2", "",
+    "1", "1.5", "2.5", "-2.5", "0.5", "-0.5", "+5", " 1 ", "1.", ".5", "1e3", "1e-1", "1_000",
+    "1.005", "-1.005", "2147483647", "2147483648", "2147483647.5", "-2147483648.4",
+    "9999999999999999.99", "9999999999999999.995", "1e-100", "1e400", "99999999999", "1,000",
+    "$5", "1e", "--1", "1.5.2", "nan", "inf", "1 2", "",
 ]  # fmt: skip
 ANSWERS = [
-    "t", "true", "TRUE", "T", "yes", "y", "1", "0", "no", "n", "f", "false", "on", "off", " true ",
-    "2", "1.0", "",
+    "t", "true", "TRUE", "T", "yes", "y", "1", "0", "no", "n", "f", "false", "on", "off",
+    " true ", "2", "1.0", "",
 ]  # fmt: skip
 
 
@@ -325,3 +327,265 @@ def test_texts_are_read_as_duckdb_reads_them(
     ]
     assert dict(zip(texts, found, strict=True)) == dict(zip(texts, wanted, strict=True))
     assert None in wanted and len(set(wanted)) > 2
+
+
+# ---- loading raw files ---------------------------------------------------------------------------
+
+
+_NUMBERS_OF_DATABASES = itertools.count()
+
+
+@pytest.fixture
+def raw(environment: dict[str, str], tmp_path: Path) -> tuple[Settings, Settings]:
+    """Three customers on both engines, nothing built yet; the logs of both lie in one folder."""
+    on_duckdb = settings_in(tmp_path)
+    on_duckdb.raw_dir.mkdir(parents=True)
+    write(
+        on_duckdb.raw_dir / "customers.parquet",
+        "select 'c' || i as customer_id, timestamp '2024-01-01' as signed_up_at, "
+        "timestamp '2024-01-02' as known_at from range(3) as numbers(i)",
+    )
+    write(
+        on_duckdb.raw_dir / "orders.parquet",
+        "select 'o' || i as order_id, 'c' || i as customer_id, "
+        "timestamp '2024-01-03' as ordered_at, cast(10 as decimal(18, 2)) as amount, "
+        "timestamp '2024-01-04' as known_at from range(3) as numbers(i)",
+    )
+    database = f"raw_{next(_NUMBERS_OF_DATABASES)}"
+    on_postgres = on_server(on_duckdb, database, tmp_path / "server")
+    return on_duckdb, replace(on_postgres, local_dir=on_duckdb.local_dir)
+
+
+def write(path: Path, query: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = duckdb.sql(query)
+    if path.suffix == ".csv":
+        rows.write_csv(str(path))
+    else:
+        rows.write_parquet(str(path))
+
+
+def error_of(settings: Settings) -> str:
+    with pytest.raises(HoldfastError) as caught:
+        build(settings)
+    return str(caught.value)
+
+
+def test_only_files_that_changed_are_loaded_again(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    assert {each.entity: each.rows for each in load(settings).entities} == {
+        "customers": 3,
+        "orders": 3,
+    }
+    assert not load(settings).is_new
+    write(
+        settings.raw_dir / "customers.parquet",
+        "select 'd' as customer_id, timestamp '2024-01-01' as signed_up_at, "
+        "timestamp '2024-01-02' as known_at",
+    )
+    assert {each.entity: (each.rows, each.is_new) for each in load(settings).entities} == {
+        "customers": (1, True),
+        "orders": (0, False),
+    }
+    (settings.raw_dir / "orders.parquet").unlink()
+    assert load(settings).removed == ("orders",)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        assert not warehouse.exists("raw.orders")
+        found = warehouse.query("select customer_id from raw.customers")["customer_id"].to_pylist()
+    assert found == ["d"]
+
+
+def test_a_view_over_a_table_that_is_loaded_again_stays(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    load(settings)
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute("create view public.mine as select order_id from raw.orders")
+    write(
+        settings.raw_dir / "orders.parquet",
+        "select 'new' as order_id, 'c1' as customer_id, timestamp '2024-01-03' as ordered_at, "
+        "cast(10 as decimal(18, 2)) as amount, timestamp '2024-01-04' as known_at",
+    )
+    load(settings)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        found = warehouse.query("select order_id from public.mine")["order_id"].to_pylist()
+    assert found == ["new"]
+
+
+def test_a_load_that_fails_leaves_the_table_as_it_was(raw: tuple[Settings, Settings]) -> None:
+    _, settings = raw
+    load(settings)
+    (settings.raw_dir / "orders.parquet").write_bytes(b"PAR1 not at all")
+    with pytest.raises(HoldfastError, match="orders.parquet' cannot be read"):
+        load(settings)
+    with open_warehouse(settings, read_only=True) as warehouse:
+        assert warehouse.query("select count(*) as rows from raw.orders")["rows"][0].as_py() == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "words"),
+    [
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, 5 as ordered_at, 1 as amount, "
+            "timestamp '2024-01-04' as known_at",
+            "the column 'ordered_at' is integer, and the contract of 'orders' wants timestamp",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, timestamp '2024-01-03' as ordered_at, "
+            "true as amount, timestamp '2024-01-04' as known_at",
+            "the column 'amount' is boolean, and the contract of 'orders' wants decimal(18,2)",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, 'c' as customer_id, timestamp '2024-01-03' as ordered_at, "
+            "1.5::double as amount, timestamp '2024-01-04' as known_at, 1 as colour",
+            "has the column 'colour', which the contract does not know",
+        ),
+        (
+            "orders.parquet",
+            "select 'o' as order_id, timestamp '2024-01-03' as ordered_at, 1 as amount, "
+            "timestamp '2024-01-04' as known_at",
+            "lacks the column 'customer_id', which the contract of 'orders' requires",
+        ),
+    ],
+)
+def test_bad_files_get_the_same_sentence_on_both(
+    raw: tuple[Settings, Settings], name: str, query: str, words: str
+) -> None:
+    write(raw[0].raw_dir / name, query)
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert words in on_duckdb
+    assert on_postgres == on_duckdb
+
+
+def test_missing_customers_get_the_same_sentence_on_both(raw: tuple[Settings, Settings]) -> None:
+    (raw[0].raw_dir / "customers.parquet").unlink()
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert on_duckdb.startswith("No customers: looked for customers.parquet")
+    assert on_postgres == on_duckdb
+
+
+def test_two_places_get_the_same_sentence_on_both(raw: tuple[Settings, Settings]) -> None:
+    write(raw[0].raw_dir / "orders.csv", "select 1 as a")
+    on_duckdb, on_postgres = (error_of(settings) for settings in raw)
+    assert on_postgres.startswith("Expected one place with the raw rows of 'orders', found ")
+    assert on_duckdb.startswith(on_postgres)
+
+
+def test_duckdb_has_nothing_to_load(raw: tuple[Settings, Settings]) -> None:
+    with pytest.raises(HoldfastError, match="reads raw files itself"):
+        load(raw[0])
+
+
+# ---- the whole job -------------------------------------------------------------------------------
+
+
+Company = tuple[Settings, "RunResult"]  # noqa: F821 - importing it takes seconds
+
+
+@pytest.fixture(scope="module")
+def company(
+    environment: dict[str, str], demo: Demo, tmp_path_factory: pytest.TempPathFactory
+) -> Company:
+    """The shared demo company on a server, from raw files to its worklist."""
+    from ml.promotion.promote import promote
+    from ml.run import run
+
+    settings = on_server(demo.settings, "company", tmp_path_factory.mktemp("company"))
+    first = run(settings, quiet())
+    if not first.trained.is_champion:
+        version = str(first.trained.model_version)
+        promote(settings, version, is_forced=True, why="a champion to test with")
+    return settings, run(settings, quiet())
+
+
+def test_a_run_goes_from_raw_files_to_the_same_worklist(company: Company, demo: Demo) -> None:
+    settings, result = company
+    assert result.scored.predictions == demo.result.scored.predictions > 0
+    published = "select * exclude (model_version) from retention_worklist order by priority"
+    with (
+        duckdb.connect(str(settings.marts_path), read_only=True) as on_server_,
+        duckdb.connect(str(demo.settings.marts_path), read_only=True) as on_duckdb,
+    ):
+        found, wanted = (each.sql(published).fetchall() for each in (on_server_, on_duckdb))
+    assert found == wanted
+    assert len(found) > 10
+
+
+def test_the_frozen_training_set_is_the_same_to_the_byte(company: Company, demo: Demo) -> None:
+    query = "select training_set_id, sha256, row_count from ml.training_sets"
+    found = []
+    for settings in (company[0], demo.settings):
+        with open_warehouse(settings, read_only=True) as warehouse:
+            found.append(warehouse.query(query).to_pylist())
+    assert found[0] == found[1] != []
+
+
+def test_a_second_run_changes_nothing(company: Company) -> None:
+    from ml.run import run
+
+    settings, result = company
+    again = run(settings, quiet())
+    assert not again.trained.is_new
+    assert not again.scored.is_new
+    assert not again.published.is_new
+    assert again.notes == ()
+
+
+# ---- the audits ----------------------------------------------------------------------------------
+
+
+def test_a_replay_on_the_server_is_green_and_leaves_no_database(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    settings, _ = company
+    before = databases(settings)
+    result = replay(settings, sample=1)
+    assert result.is_green
+    assert result.cells > 10_000
+    assert databases(settings) == before
+
+
+def test_a_replay_on_the_server_sees_a_changed_cell(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    settings, _ = company
+    changed = (
+        "update gold.customer_360 set tenure_days = tenure_days {} 1 "
+        "where as_of_date = (select max(as_of_date) from gold.customer_360)"
+    )
+    with open_warehouse(settings) as warehouse:
+        warehouse.execute(changed.format("+"))
+    try:
+        result = replay(settings, sample=1)
+    finally:
+        with open_warehouse(settings) as warehouse:
+            warehouse.execute(changed.format("-"))
+    assert not result.is_green
+    compared = [one for each in result.dates for one in each.comparisons]
+    assert {cell.column for one in compared for cell in one.examples} == {"tenure_days"}
+
+
+def test_schedules_of_arrival_end_alike_on_the_server(company: Company) -> None:
+    from ml.audit.arrivals import arrivals
+
+    settings, _ = company
+    before = databases(settings)
+    result = arrivals(settings, schedules=1, customers=6)
+    assert result.is_green
+    assert result.builds > 1
+    assert databases(settings) == before
+
+
+def test_ways_to_build_give_one_fingerprint_on_the_server(company: Company) -> None:
+    from ml.audit.fingerprint import CONFIGURATIONS, fingerprint
+
+    settings, _ = company
+    before = databases(settings)
+    spilling = next(each for each in CONFIGURATIONS if each.is_short_of_memory)
+    result = fingerprint(settings, customers=40, configurations=[CONFIGURATIONS[0], spilling])
+    assert result.is_green
+    assert result.tables > 25
+    assert result.configurations[1].spilled_bytes > 0
+    assert databases(settings) == before
