@@ -7,7 +7,7 @@
     {%- if execute -%}
         {%- set tables = graph.sources.values() | selectattr("package_name", "equalto", "holdfast")
             | selectattr("source_name", "equalto", "ml") | list -%}
-        {%- do run_query("create schema if not exists " ~ api.Relation.create(database=target.database, schema="ml").without_identifier().include(database=false)) -%}
+        {%- do run_query("create schema if not exists " ~ api.Relation.create(schema="ml").without_identifier().include(database=false)) -%}
         {%- set there = holdfast.ml_tables_there() -%}
         {%- for table in tables -%}
             {%- set relation = api.Relation.create(database=table.database, schema=table.schema, identifier=table.identifier) -%}

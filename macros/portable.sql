@@ -283,8 +283,10 @@
 {%- endmacro %}
 
 {% macro spark__engine_hash(columns) -%}
-    {#- As cheap, and as much its own. A decimal, because a sum of bigints overflows in Spark. -#}
-    cast(xxhash64({{ columns | join(", ") }}) as decimal(20, 0))
+    {#- A null leaves Spark's hash as it was, so a flag tells which column it is in. A decimal: a sum of bigints overflows in Spark. -#}
+    cast(xxhash64(
+        {%- for column in columns %}{{ column }}, {{ column }} is null{{ ", " if not loop.last }}{% endfor -%}
+    ) as decimal(20, 0))
 {%- endmacro %}
 
 

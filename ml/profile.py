@@ -15,6 +15,8 @@ from ml.errors import HoldfastError
 from ml.settings import Settings
 
 DUCKDB, POSTGRES = "duckdb", "postgres"
+# Adapters whose models run on Spark, on this machine or a cluster.
+SPARKS = ("spark", "databricks", "fabricspark")
 
 # The environment variable that names the database in profiles.yml.
 DATABASE_VARIABLE = "HOLDFAST_PG_DATABASE"
