@@ -41,9 +41,9 @@ _UTC = "UTC"
 class SparkWarehouse(Warehouse):
     """Tables of a Spark session."""
 
-    def __init__(self, session: SparkSession) -> None:
-        super().__init__(f"the Spark session {session.conf.get('spark.app.name', 'of the cluster')}")
-        self.session = session
+    def __init__(self, credentials: Any) -> None:
+        super().__init__("the Spark warehouse")
+        self._credentials = credentials
 
     @classmethod
     def open(cls, credentials: Any, *, read_only: bool = False) -> SparkWarehouse:
@@ -54,13 +54,18 @@ class SparkWarehouse(Warehouse):
         HoldfastError
             Where Spark is not there, another process holds its catalogue, or nothing was built.
         """
-        warehouse = cls(session_of(credentials))
+        warehouse = cls(credentials)
         with _readable_errors(warehouse.address):
             if read_only and not warehouse.session.catalog.databaseExists("gold"):
                 raise HoldfastError(
                     "Spark has no schema gold. Build it first: `holdfast run` (or `dbt build`)."
                 )
         return warehouse
+
+    @property
+    def session(self) -> SparkSession:
+        """The session, started anew where another project has taken its place since."""
+        return session_of(self._credentials)
 
     def close(self) -> None:
         """Leave the session running: dbt takes it up again, and starting one takes half a minute."""
@@ -113,16 +118,24 @@ class SparkWarehouse(Warehouse):
                 found += [Relation(schema, name, name in views) for name in tables]
         return sorted(found, key=lambda relation: (relation.schema, relation.name))
 
-    def content(self, relation: str, without: Sequence[str] = ()) -> str:
-        """Return a text that any change of the rows changes, their order aside."""
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes."""
         kept = [f"`{name}`" for name in self.columns(relation) if name not in without]
         # A null leaves the hash as it was: a flag tells in which column it stands.
         hashed = ", ".join(f"{name}, {name} is null" for name in kept)
         found = self.query(
-            "select count(*) || ' ' || coalesce(sum(cast(xxhash64("
-            f"{hashed}) as decimal(20, 0))), 0) as content from {relation}"
+            f"select {by} as part, count(*) || ' ' || coalesce(sum(cast(xxhash64({hashed}) "
+            f"as decimal(20, 0))), 0) as content from {relation} group by 1"
         )
-        return str(found["content"][0].as_py())
+        return dict(zip(found["part"].to_pylist(), found["content"].to_pylist(), strict=True))
+
+    def is_one_of(self, column: str, mark: str) -> str:
+        """Return the condition that a column is among the values of a parameter that is a list."""
+        return f"array_contains({mark}, {column})"
+
+    def likeness(self, column: str, mark: str) -> str:
+        """Return a number that is higher the more a text is like that of a parameter."""
+        return f"-levenshtein({column}, {mark})"
 
     def partitions(self, relation: str) -> list[str]:
         """Return the columns that a table is partitioned by."""
@@ -219,7 +232,9 @@ class SparkWarehouse(Warehouse):
         raise NotImplementedError("Spark has no transactions; `_write` does without.")
 
     def _delete(self, target: str, condition: str, values: Sequence[object]) -> None:
-        raise NotImplementedError("Spark deletes no rows of a Parquet table; `_write` does without.")
+        raise NotImplementedError(
+            "Spark deletes no rows of a Parquet table; `_write` does without."
+        )
 
     def _insert(self, target: str, batch: pa.Table | pa.RecordBatch) -> None:
         raise NotImplementedError("Rows are written by `_write`.")
