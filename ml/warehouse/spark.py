@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,7 +30,7 @@ from ml.warehouse.base import (
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Set once when a session starts; another value needs another session.
 _CATALOGUE = "spark.hadoop.javax.jdo.option.ConnectionURL"
@@ -68,7 +69,7 @@ class SparkWarehouse(Warehouse):
         return session_of(self._credentials)
 
     def close(self) -> None:
-        """Leave the session running: dbt takes it up again, and starting one takes half a minute."""
+        """Leave the session running: dbt takes it up again, and a start takes half a minute."""
 
     def frame(self, sql: str, params: Params = ()) -> DataFrame:
         """Return one query as a Spark frame, of which nothing was computed yet."""
@@ -275,6 +276,9 @@ def session_of(credentials: Any) -> SparkSession:
     if active is not None and _is_elsewhere(active, parameters):
         # One process has one session; its catalogue can't be changed while it runs.
         active.stop()
+    if parameters.get("spark.master", "").startswith("local"):
+        # Spark would start whatever `python3` is on the PATH to apply a model.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in parameters.items():
         builder = builder.config(name, value)
@@ -325,8 +329,8 @@ def _in_backticks(statement: str) -> str:
 
     Examples
     --------
-    >>> _in_backticks("select now.\\"rank\\", 'a \\"b\\"' from gold.x as now")
-    'select now.`rank`, \\'a "b"\\' from gold.x as now'
+    >>> _in_backticks('select "rank" from gold.x')
+    'select `rank` from gold.x'
     """
     return _QUOTED.sub(
         lambda match: match[0] if match[1] is None else f"`{match[1].replace('`', '``')}`",
