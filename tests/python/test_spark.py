@@ -109,29 +109,52 @@ def test_from_gold_to_the_published_worklist(company: Company) -> None:
     from ml.score import score
     from ml.train import train
 
-    trained = train(company.spark)
+    # Little to learn from, and little time to learn.
+    small = replace(
+        company.spark.train,
+        families=["logistic_regression"],
+        min_train_rows=50,
+        min_positives=2,
+        test_dates=1,
+        validation_dates=1,
+        bootstrap_samples=20,
+    )
+    settings = replace(company.spark, train=small)
+    trained = train(settings)
     if not trained.is_champion:
         from ml.promotion.promote import promote
 
         version = str(trained.model_version)
-        promote(company.spark, version, is_forced=True, why="a champion to test with")
-    first = score(company.spark)
+        promote(settings, version, is_forced=True, why="a champion to test with")
+    first = score(settings)
     assert first.is_new
-    with open_warehouse(company.spark, read_only=True) as warehouse:
+    with open_warehouse(settings, read_only=True) as warehouse:
         written = warehouse.query(
             "select count(*) as rows, count(distinct rank) as ranks, max(rank) as last "
             "from ml.predictions"
         ).to_pylist()
     assert written == [{key: first.predictions for key in ("rows", "ranks", "last")}]
-    assert not score(company.spark).is_new
-    dbt.run_dbt(company.spark, ["run", "--select", "holdfast.marts"])
-    published = publish(company.spark)
+    assert not score(settings).is_new
+    dbt.run_dbt(settings, ["run", "--select", "holdfast.marts"])
+    published = publish(settings)
     assert published.rows["retention_worklist"] == first.predictions
     with duckdb.connect(str(published.path), read_only=True) as connection:
         (worst,) = connection.execute(
             "select count(*) from retention_worklist where churn_probability is null"
         ).fetchone() or (None,)
     assert worst == 0
+
+
+@pytest.mark.parametrize("dialect", ["databricks", "spark"])
+def test_what_was_compiled_parses_elsewhere(company: Company, dialect: str) -> None:
+    sqlglot = pytest.importorskip("sqlglot", reason="the extra `engines` is not installed")
+    compiled = sorted((company.spark.target_dir / "compiled").glob("**/*.sql"))
+    assert len({path.stem for path in compiled}) > 55
+    for path in compiled:
+        assert sqlglot.parse(path.read_text(), dialect=dialect), path
+    # A spelling that only DuckDB has is noticed.
+    with pytest.raises(sqlglot.errors.ParseError):
+        sqlglot.parse_one("select x: 7, from range(3) select", dialect=dialect)
 
 
 def both(company: Company) -> tuple[Settings, Settings]:
