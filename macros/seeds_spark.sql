@@ -1,13 +1,13 @@
 {% macro load_csv_rows(model, agate_table) -%}
     {#- For seeds of this package this is found before dbt's own. -#}
-    {{ return(adapter.dispatch("load_csv_rows", "holdfast")(model, agate_table)) }}
+    {{ return(adapter.dispatch("seed_rows", "holdfast")(model, agate_table)) }}
 {%- endmacro %}
 
-{% macro default__load_csv_rows(model, agate_table) -%}
+{% macro default__seed_rows(model, agate_table) -%}
     {{ return(dbt.load_csv_rows(model, agate_table)) }}
 {%- endmacro %}
 
-{% macro spark__load_csv_rows(model, agate_table) -%}
+{% macro spark__seed_rows(model, agate_table) -%}
     {#-
         A Spark session has no parameters: dbt-spark writes values into the statement, an empty cell as the text 'None', which
         no number is, and a quotation mark as it is.

@@ -46,8 +46,8 @@
 
 {% macro slice_partition() -%}
     {#- The column that a table in slices is partitioned by, or none. As-of dates are few, and each is large. -#}
-    {%- if config.get("incremental_strategy") != "slices" or config.get("materialized") != "incremental"
-        or config.get("file_format", default="parquet") in ["delta", "iceberg", "hudi"] -%}
+    {%- if config.get("incremental_strategy") != "slices" or config.get("materialized") not in ["slices", "incremental"]
+        or holdfast.rows_can_be_deleted() -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set slice_column = config.get("slice_column") -%}
@@ -55,6 +55,19 @@
         {{ return(slice_column) }}
     {%- endif -%}
     {{ return(none) }}
+{%- endmacro %}
+
+
+{% macro rows_can_be_deleted() -%}
+    {#- Whether the model's table is of a format whose rows can be deleted; Databricks and Fabric make one of those by default. -#}
+    {%- set file_format = config.get("file_format") or ("parquet" if target.type == "spark" else "delta") -%}
+    {{ return(file_format in ["delta", "iceberg", "hudi"]) }}
+{%- endmacro %}
+
+
+{% macro spark__incremental_slices(arguments) -%}
+    {#- For adapters that find a strategy by its name, as dbt-databricks does. -#}
+    {{ return(holdfast.spark_slices_sql(arguments["temp_relation"], arguments["target_relation"])) }}
 {%- endmacro %}
 
 
@@ -67,20 +80,15 @@
         ~ (config.get("slice_key") or "null") ~ " as row_key from " -%}
     {%- set memory = "select distinct " ~ config.get("slice_column") ~ " as slice, built_from from " -%}
     {%- set agrees = "on plan.slice = row_slice and plan.built_from = sliced.built_from" -%}
-    {%- set differences = run_query(
-        "select cast(coalesce(plan.slice, built.slice) as string) as slice, plan.slice is null as is_stale from " ~ plan
-        ~ " as plan full outer join (" ~ memory ~ target ~ ") as built on plan.slice = built.slice and plan.built_from = built.built_from"
-        ~ " where plan.slice is null or built.slice is null order by 1"
-    ).rows -%}
-    {%- if not differences -%}
+    {%- set changed = holdfast.changed_slices(config.get("slice_plan")) -%}
+    {%- if not changed.missing and not changed.gone -%}
         {{ return("select 'nothing to build' as done") }}
     {%- endif -%}
+    {%- set stale = changed.gone -%}
     {%- set staged = target.incorporate(path={"identifier": target.identifier ~ "__dbt_new"}) -%}
     {%- do run_query("drop table if exists " ~ staged) -%}
     {#- A table can't be overwritten while it is read, and a model reads its own table for what is built. -#}
     {%- do run_query("create table " ~ staged ~ " as select * from " ~ new) -%}
-    {%- set stale = [] -%}
-    {%- for row in differences if row[1] -%}{%- do stale.append({"slice": row[0]}) -%}{%- endfor -%}
     {%- set built = run_query(
         "select count(*) from (" ~ memory ~ staged ~ (" except " ~ memory ~ target if config.get("slice_key") else "") ~ ") as built"
     ).columns[0].values()[0] -%}
@@ -89,7 +97,7 @@
             this.schema ~ "." ~ this.identifier ~ ": " ~ built ~ " slices built, " ~ stale | length ~ " stale ones replaced or gone", info=true
         ) -%}
         {%- set columns = adapter.get_columns_in_relation(target) | map(attribute="quoted") | join(", ") -%}
-        {%- if config.get("file_format", default="parquet") in ["delta", "iceberg", "hudi"] -%}
+        {%- if holdfast.rows_can_be_deleted() -%}
             {%- do holdfast.spark_delete_and_insert(staged, target, columns, stale, slice_type) -%}
         {%- elif holdfast.slice_partition() -%}
             {%- do holdfast.spark_overwrite_partitions(staged, target, columns, stale) -%}
@@ -158,8 +166,10 @@
             "create table " ~ keys ~ " as select " ~ key ~ " as rebuilt_key from " ~ staged ~ " union all select " ~ key ~ " from " ~ target
             ~ " where " ~ is_stale
         ) -%}
+        {#- A merge, for Delta takes no subquery in the condition of a delete. -#}
         {%- do run_query(
-            "delete from " ~ target ~ " where " ~ key ~ " in (select rebuilt_key from " ~ keys ~ " where rebuilt_key is not null)"
+            "merge into " ~ target ~ " as standing using (select distinct rebuilt_key from " ~ keys ~ ") as rebuilt on "
+            ~ "rebuilt.rebuilt_key = " ~ key ~ " when matched then delete"
         ) -%}
         {%- do run_query("drop table " ~ keys) -%}
     {%- endif -%}

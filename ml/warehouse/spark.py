@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,7 +30,7 @@ from ml.warehouse.base import (
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Set once when a session starts; another value needs another session.
 _CATALOGUE = "spark.hadoop.javax.jdo.option.ConnectionURL"
@@ -41,11 +42,9 @@ _UTC = "UTC"
 class SparkWarehouse(Warehouse):
     """Tables of a Spark session."""
 
-    def __init__(self, session: SparkSession) -> None:
-        super().__init__(
-            f"the Spark session {session.conf.get('spark.app.name', 'of the cluster')}"
-        )
-        self.session = session
+    def __init__(self, credentials: Any) -> None:
+        super().__init__("the Spark warehouse")
+        self._credentials = credentials
 
     @classmethod
     def open(cls, credentials: Any, *, read_only: bool = False) -> SparkWarehouse:
@@ -56,7 +55,7 @@ class SparkWarehouse(Warehouse):
         HoldfastError
             Where Spark is not there, another process holds its catalogue, or nothing was built.
         """
-        warehouse = cls(session_of(credentials))
+        warehouse = cls(credentials)
         with _readable_errors(warehouse.address):
             if read_only and not warehouse.session.catalog.databaseExists("gold"):
                 raise HoldfastError(
@@ -64,8 +63,13 @@ class SparkWarehouse(Warehouse):
                 )
         return warehouse
 
+    @property
+    def session(self) -> SparkSession:
+        """The session, started anew where another project has taken its place since."""
+        return session_of(self._credentials)
+
     def close(self) -> None:
-        """Leave the session running: dbt takes it up again, and starting one takes half a minute."""
+        """Leave the session running: dbt takes it up again, and a start takes half a minute."""
 
     def frame(self, sql: str, params: Params = ()) -> DataFrame:
         """Return one query as a Spark frame, of which nothing was computed yet."""
@@ -115,16 +119,24 @@ class SparkWarehouse(Warehouse):
                 found += [Relation(schema, name, name in views) for name in tables]
         return sorted(found, key=lambda relation: (relation.schema, relation.name))
 
-    def content(self, relation: str, without: Sequence[str] = ()) -> str:
-        """Return a text that any change of the rows changes, their order aside."""
+    def contents(self, relation: str, *, by: str, without: Sequence[str] = ()) -> dict[object, str]:
+        """Return, for each value of an expression, a text that any change of its rows changes."""
         kept = [f"`{name}`" for name in self.columns(relation) if name not in without]
         # A null leaves the hash as it was: a flag tells in which column it stands.
         hashed = ", ".join(f"{name}, {name} is null" for name in kept)
         found = self.query(
-            "select count(*) || ' ' || coalesce(sum(cast(xxhash64("
-            f"{hashed}) as decimal(20, 0))), 0) as content from {relation}"
+            f"select {by} as part, count(*) || ' ' || coalesce(sum(cast(xxhash64({hashed}) "
+            f"as decimal(20, 0))), 0) as content from {relation} group by 1"
         )
-        return str(found["content"][0].as_py())
+        return dict(zip(found["part"].to_pylist(), found["content"].to_pylist(), strict=True))
+
+    def is_one_of(self, column: str, mark: str) -> str:
+        """Return the condition that a column is among the values of a parameter that is a list."""
+        return f"array_contains({mark}, {column})"
+
+    def likeness(self, column: str, mark: str) -> str:
+        """Return a number that is higher the more a text is like that of a parameter."""
+        return f"-levenshtein({column}, {mark})"
 
     def partitions(self, relation: str) -> list[str]:
         """Return the columns that a table is partitioned by."""
@@ -264,6 +276,9 @@ def session_of(credentials: Any) -> SparkSession:
     if active is not None and _is_elsewhere(active, parameters):
         # One process has one session; its catalogue can't be changed while it runs.
         active.stop()
+    if parameters.get("spark.master", "").startswith("local"):
+        # Spark would start whatever `python3` is on the PATH to apply a model.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in parameters.items():
         builder = builder.config(name, value)
@@ -314,8 +329,8 @@ def _in_backticks(statement: str) -> str:
 
     Examples
     --------
-    >>> _in_backticks("select now.\\"rank\\", 'a \\"b\\"' from gold.x as now")
-    'select now.`rank`, \\'a "b"\\' from gold.x as now'
+    >>> _in_backticks('select "rank" from gold.x')
+    'select `rank` from gold.x'
     """
     return _QUOTED.sub(
         lambda match: match[0] if match[1] is None else f"`{match[1].replace('`', '``')}`",
