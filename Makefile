@@ -38,7 +38,7 @@ bench: $(INSTALLED)  ## The benchmark against its peers; make bench SIZE=small f
 
 lint: $(INSTALLED)  ## ruff, mypy and sqlfluff
 	$(BIN)/ruff check ml tests bench
-	$(BIN)/ruff format --check ml tests bench bench
+	$(BIN)/ruff format --check ml tests bench
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 models tests
 

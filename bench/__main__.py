@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from bench import contest, results
+from bench import contest, growth, one_day, page, results, scoring
 from bench.places import Places
 from bench.sizes import SIZES, Size
 from ml.errors import HoldfastError
@@ -21,8 +21,8 @@ def say(message: str) -> None:
 
 def run_contest(size: Size, only: list[str]) -> None:
     """Compare, write the result, and print it."""
-    found = contest.contest(Places.of(size), size, only, say)
-    path = results.write("contest", size.name, f"make bench SIZE={size.name} PART=contest", found)
+    for found in contest.contest(Places.of(size), size, only, say):
+        path = results.write("contest", size.name, command_of(size, "contest"), found)
     for one in found["ratios"]:
         mark = "" if one["mark"] is None else f"  (mark {one['mark']}, met: {one['is_met']})"
         wall, cpu = one["wall"], one["cpu"]
@@ -37,7 +37,41 @@ def run_contest(size: Size, only: list[str]) -> None:
     print(path)
 
 
-PARTS = {"contest": run_contest}
+def run_growth(size: Size, only: list[str]) -> None:
+    """Build several sizes and write what each took."""
+    found = growth.growth(Places.of(size), size, say)
+    print(results.write("growth", size.name, command_of(size, "growth"), found))
+
+
+def run_day(size: Size, only: list[str]) -> None:
+    """Build with one more day and write what it took."""
+    found = one_day.one_more_day(Places.of(size), size, say)
+    print(results.write("day", size.name, command_of(size, "day"), found))
+
+
+def run_scoring(size: Size, only: list[str]) -> None:
+    """Train and score, and write what it took."""
+    found = scoring.scoring(Places.of(size), size, say)
+    print(results.write("scoring", size.name, command_of(size, "scoring"), found))
+
+
+def run_page(size: Size, only: list[str]) -> None:
+    """Write docs/benchmarks.md from the results; the small form tries the code, not the speed."""
+    print(page.write(size.name))
+
+
+def command_of(size: Size, part: str) -> str:
+    """Return the command that makes a result anew."""
+    return f"make bench SIZE={size.name} PART={part}"
+
+
+PARTS = {
+    "contest": run_contest,
+    "scoring": run_scoring,
+    "day": run_day,
+    "growth": run_growth,
+    "page": run_page,
+}
 
 
 def main() -> int:

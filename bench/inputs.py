@@ -11,6 +11,7 @@ from bench.places import Places, settings_in
 from bench.sizes import SEED, Size
 from bench.work import MEASURES, WINDOWS
 from ml import dbt
+from ml.settings import Settings
 from ml.simulate import simulate
 
 MODEL = "gold_activity_windows"
@@ -31,13 +32,20 @@ def prepare(places: Places, size: Size) -> Path:
     settings = settings_in(folder)
     done = places.inputs / "done"
     if not done.is_file():
-        dbt.build(settings, select=_UPSTREAM)
+        build(settings, _UPSTREAM)
         with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
             _export(warehouse, places.inputs, "")
             _export(warehouse, places.sampled, _sample(size.sampled_customers))
         done.touch()
     render(places)
     return folder
+
+
+def build(settings: Settings, select: tuple[str, ...]) -> None:
+    """Build some models and what they need, without any test."""
+    settings.local_dir.mkdir(parents=True, exist_ok=True)
+    command = ["build", "--exclude-resource-type", "unit_test", "test", "--select", *select]
+    dbt.run_dbt(settings, command)
 
 
 def render(places: Places) -> None:

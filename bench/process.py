@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import HoldfastError
 
+_LAUNCHER = Path(__file__).with_name("launch.py")
 _TAIL = 2_000
 
 
@@ -42,30 +44,21 @@ def measure(
         Where it fails: with the end of what it printed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    account = log.with_suffix(".account.json")
+    account.unlink(missing_ok=True)
     with log.open("wb") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            command,
+        # Without `site`, the launcher holds a few MB.
+        ended = subprocess.run(
+            [sys.executable, "-S", "-E", str(_LAUNCHER), str(account), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
             cwd=cwd,
         )
-        try:
-            # Popen.wait gives no account of the child; wait4 gives the kernel's own.
-            _, status, taken = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
+    if ended.returncode != 0:
         said = log.read_text(errors="replace").strip()[-_TAIL:]
         raise HoldfastError(
-            f"Expected `{' '.join(command[:3])} ...` to succeed, it ended with "
-            f"{process.returncode}. It said last: {said}"
+            f"Expected `{' '.join(command[:3])} ...` to succeed, it failed. It said last: {said}"
         )
-    # Linux counts the peak in KiB.
-    return Usage(wall, taken.ru_utime + taken.ru_stime, taken.ru_maxrss * 1024 / 1e6)
+    return Usage(**json.loads(account.read_text()))

@@ -37,6 +37,18 @@
     )
 {%- endmacro %}
 
+{% macro spark__ratio(n, d) -%}
+    {#- Spark rounds the quotient of wide decimals to the places that are left of 38, and `sign` is a double: so `div` on whole numbers. -#}
+    case
+        when {{ d }} != 0
+            then cast(
+                case when ({{ n }} < 0) != ({{ d }} < 0) then -1 else 1 end
+                * ((abs({{ n }}) * 2000000 + abs({{ d }})) div (2 * abs({{ d }})))
+                * cast(0.000001 as decimal(7, 6)) as decimal(18, 6)
+            )
+    end
+{%- endmacro %}
+
 
 {% macro row_text(columns) -%}
     {#- The row as one text; `columns` is a list of {name, data_type}. Null and the empty text stay apart. -#}

@@ -113,6 +113,25 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro spark__try_cast(expression, data_type) -%}
+    {#-
+        Spark cuts off the places where an integer is wanted, and takes no text with places; DuckDB and PostgreSQL round. And it
+        reads `2024` and `yesterday` as times, the second by the clock of the day: here only digits are a time, as elsewhere.
+    -#}
+    {%- if data_type in ["integer", "bigint"] -%}
+        try_cast(round(try_cast({{ expression }} as decimal(38, 6))) as {{ data_type }})
+    {%- elif data_type in ["timestamp", "date"] -%}
+        {%- set text = "cast(" ~ expression ~ " as string)" -%}
+        case
+            when {{ text }} rlike
+                '^[0-9]{4}[-/ ][0-9]{1,2}[-/ ][0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?$'
+                then try_cast(regexp_replace({{ text }}, '^([0-9]+)[-/ ]([0-9]+)[-/ ]([0-9]+)', '$1-$2-$3') as {{ data_type }})
+        end
+    {%- else -%}
+        try_cast({{ expression }} as {{ data_type }})
+    {%- endif -%}
+{%- endmacro %}
+
 
 {% macro add_days(date_expression, days) -%}
     {{ adapter.dispatch("add_days", "holdfast")(date_expression, days) }}
@@ -143,6 +162,11 @@
 {% macro duckdb__divide_integers(numerator, denominator) -%}
     {#- `/` is a double in DuckDB, also between integers. -#}
     ({{ numerator }}) // ({{ denominator }})
+{%- endmacro %}
+
+{% macro spark__divide_integers(numerator, denominator) -%}
+    {#- `/` is a double in Spark, and `div` an operator, not a function. -#}
+    ({{ numerator }}) div ({{ denominator }})
 {%- endmacro %}
 
 
@@ -176,6 +200,11 @@
     cast(extract(epoch from {{ timestamp }}) * 1000000 as bigint)
 {%- endmacro %}
 
+{% macro spark__epoch_microseconds(timestamp) -%}
+    {#- `extract(epoch)` does not exist in Spark. -#}
+    unix_micros({{ timestamp }})
+{%- endmacro %}
+
 
 {% macro hash_number(md5_text) -%}
     {{ adapter.dispatch("hash_number", "holdfast")(md5_text) }}
@@ -191,6 +220,11 @@
     cast(cast('x' || substr({{ md5_text }}, 1, 15) as bit(60)) as bigint)
 {%- endmacro %}
 
+{% macro spark__hash_number(md5_text) -%}
+    {#- `conv` gives a text; a sum of bigints stays a bigint in Spark and overflows, a sum of decimals widens. -#}
+    cast(conv(substr({{ md5_text }}, 1, 15), 16, 10) as decimal(20, 0))
+{%- endmacro %}
+
 
 {% macro words_of(text) -%}
     {{ adapter.dispatch("words_of", "holdfast")(text) }}
@@ -204,6 +238,11 @@
 {% macro postgres__words_of(text) -%}
     {#- PostgreSQL splits into rows at once. -#}
     regexp_split_to_table(lower({{ text }}), '[^a-z]+')
+{%- endmacro %}
+
+{% macro spark__words_of(text) -%}
+    {#- What DuckDB calls unnest is explode. -#}
+    explode(split(lower({{ text }}), '[^a-z]+'))
 {%- endmacro %}
 
 
@@ -223,6 +262,11 @@
     ) as calendar_date
 {%- endmacro %}
 
+{% macro spark__series_of_days(first_day, last_day) -%}
+    {#- What DuckDB calls generate_series is sequence. -#}
+    select explode(sequence({{ first_day }}, {{ last_day }}, interval 1 day)) as calendar_date
+{%- endmacro %}
+
 
 {% macro engine_hash(columns) -%}
     {{ adapter.dispatch("engine_hash", "holdfast")(columns) }}
@@ -236,6 +280,13 @@
 {% macro postgres__engine_hash(columns) -%}
     {#- PostgreSQL hashes a row as one value. -#}
     hash_record_extended(row({{ columns | join(", ") }}), 0)
+{%- endmacro %}
+
+{% macro spark__engine_hash(columns) -%}
+    {#- A null leaves Spark's hash as it was, so a flag tells which column it is in. A decimal: a sum of bigints overflows in Spark. -#}
+    cast(xxhash64(
+        {%- for column in columns %}{{ column }}, {{ column }} is null{{ ", " if not loop.last }}{% endfor -%}
+    ) as decimal(20, 0))
 {%- endmacro %}
 
 
@@ -263,6 +314,11 @@
         {%- if not loop.first %} || chr(31) || {% endif -%}
         {%- if some | length > 1 -%}concat_ws(chr(31), {{ some | join(", ") }}){%- else -%}{{ some | join }}{%- endif -%}
     {%- endfor -%}
+{%- endmacro %}
+
+{% macro spark__joined_texts(texts) -%}
+    {#- As in DuckDB: a chain of `||` is a tree as deep as the row is wide, which Spark walks again and again. -#}
+    {{ holdfast.duckdb__joined_texts(texts) }}
 {%- endmacro %}
 
 
@@ -309,4 +365,10 @@
     {%- if model.config.materialized != "view" -%}
         analyze {{ relation }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro add_days_to_time(timestamp, days) -%}
+    {#- A whole number of days later, to the microsecond: `dbt.dateadd` drops what is below a second on Spark. -#}
+    ({{ timestamp }} + interval '{{ days }}' day)
 {%- endmacro %}

@@ -237,6 +237,10 @@
 
 
 {% macro get_incremental_slices_sql(arguments) -%}
+    {{ return(adapter.dispatch("incremental_slices", "holdfast")(arguments)) }}
+{%- endmacro %}
+
+{% macro default__incremental_slices(arguments) -%}
     {#- The incremental strategy: stale and vanished slices out, new ones in, in one transaction. -#}
     {%- set target = arguments["target_relation"] -%}
     {%- set new = arguments["temp_relation"] -%}

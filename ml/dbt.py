@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.errors import HoldfastError
-from ml.profile import credentials, environment
+from ml.profile import SPARKS, credentials, engine_of, environment
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import failure_of, open_warehouse
@@ -24,6 +24,8 @@ LOG_NAME = "dbt.log"
 AFTER_SCORING = ("holdfast.marts+", "source:holdfast.ml+1,resource_type:test")
 
 ENGINE_FAULT = "database has been invalidated because of a previous fatal error"
+
+_WITHOUT_WAREHOUSE = ("parse", "deps", "list")
 
 _FAILED = ("error", "fail", "runtime error", "partial success")
 # "Compilation Error in model gold_x (models/gold/gold_x.sql)", "Parsing Error", ...
@@ -192,6 +194,9 @@ def _invoke(
     from dbt.cli.main import dbtRunner
 
     settings.log_dir.mkdir(parents=True, exist_ok=True)
+    if engine_of(settings) in SPARKS and command[0] not in _WITHOUT_WAREHOUSE:
+        # dbt takes up whatever session this process has; it has to be this project's.
+        open_warehouse(settings).close()
     with environment(settings), contextlib.chdir(settings.project_dir):
         try:
             runner = dbtRunner(manifest=manifest, callbacks=[listener])

@@ -27,7 +27,20 @@ def require_pass(
     ContractError
         If an expectation fails.
     """
-    report = checks.check(rows, expectations, suite=suite, run_id=run_id, checked_at=checked_at)
+    keep_and_require(
+        settings,
+        checks.check(rows, expectations, suite=suite, run_id=run_id, checked_at=checked_at),
+    )
+
+
+def keep_and_require(settings: Settings, report: checks.CheckReport) -> None:
+    """Keep the results in `ml.check_results` and among the reports, and stop a failure.
+
+    Raises
+    ------
+    ContractError
+        If an expectation failed.
+    """
     checks.write_json(report, settings.reports_dir)
     with open_warehouse(settings) as warehouse:
         warehouse.append("ml.check_results", checks.to_rows(report))

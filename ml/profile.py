@@ -12,9 +12,12 @@ from typing import Any
 import yaml
 
 from ml.errors import HoldfastError
+from ml.memory import LIMIT_VARIABLE, engine_limit
 from ml.settings import Settings
 
 DUCKDB, POSTGRES = "duckdb", "postgres"
+# Adapters whose models run on Spark, on this machine or a cluster.
+SPARKS = ("spark", "databricks", "fabricspark")
 
 # The environment variable that names the database in profiles.yml.
 DATABASE_VARIABLE = "HOLDFAST_PG_DATABASE"
@@ -27,6 +30,7 @@ def environment(settings: Settings) -> Iterator[None]:
         "HOLDFAST_LOCAL": str(settings.local_dir),
         "DBT_TARGET_PATH": str(settings.target_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        LIMIT_VARIABLE: engine_limit(),
         **({} if settings.database is None else {DATABASE_VARIABLE: settings.database}),
     }
     before = {name: os.environ.get(name) for name in given}

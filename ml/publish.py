@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from ml.errors import HoldfastError
+from ml.half_files import half_path, remove, remove_leftovers
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import DuckDBWarehouse, Relation, Warehouse, known_error, open_warehouse
@@ -150,8 +151,8 @@ def _result(path: Path, wanted: dict[str, _Relation]) -> PublishResult:
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
     """Give the name of a file beside the published one; what is left of it at the end goes."""
-    _remove_leftovers(path)
-    new_path = path.with_name(f".{path.name}.{os.getpid()}")
+    remove_leftovers(path)
+    new_path = half_path(path)
     try:
         yield new_path
     except (duckdb.Error, OSError) as error:
@@ -160,7 +161,7 @@ def _new_file(path: Path) -> Iterator[Path]:
             f"Cannot publish {path}: {reason}. The file of the last run is still there."
         ) from error
     finally:
-        _remove(new_path)
+        remove(new_path)
 
 
 def _contents(warehouse: Warehouse, schema: str) -> dict[str, _Relation]:
@@ -224,7 +225,7 @@ def _replace(new_path: Path, path: Path) -> None:
     _sync(new_path)
     # Left by a reader who opened the old file for writing; beside the new one it would make that
     # unreadable.
-    _remove(path.with_name(f"{path.name}.wal"))
+    remove(path.with_name(f"{path.name}.wal"))
     os.replace(new_path, path)
     _sync(path.parent)
 
@@ -235,29 +236,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the unfinished files of runs that were killed."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        process = leftover.name.removeprefix(f".{path.name}.").removesuffix(".wal")
-        if not process.isdigit() or not _is_running(int(process)):
-            _remove(leftover)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
 
 
 def _quoted(name: str) -> str:

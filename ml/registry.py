@@ -6,10 +6,11 @@ MLflow holds the models and is asked which version serves. `ml.model_versions` a
 
 import logging
 import os
+import platform
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +22,8 @@ from matplotlib.figure import Figure
 
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.estimators import ChurnModel
+from ml.half_files import half_path, is_running, remove, remove_leftovers
+from ml.shortage import shortage
 from ml.warehouse import Warehouse
 
 CANDIDATE = "candidate"
@@ -30,6 +33,7 @@ TRAINING_KEY = "training_key"
 RECORD_FILE = "record.json"
 
 _MODEL_FILE = "model"
+_PROCESS = "holdfast.process"
 _SQLITE = "sqlite:///"
 # MLflow's filters are strings: only names that need no quoting reach them.
 _MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -96,6 +100,7 @@ class Registry:
         with _readable_errors(uri):
             Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
             artifact_root.mkdir(parents=True, exist_ok=True)
+            _create_whole(uri, artifact_root)
             self._client = _mlflow().MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def champion(self, model_name: str) -> RegisteredVersion | None:
@@ -158,7 +163,8 @@ class Registry:
                 if found is None
                 else found.experiment_id
             )
-            run_id = str(self._client.create_run(experiment_id).info.run_id)
+            started = self._client.create_run(experiment_id, tags={_PROCESS: _process()})
+            run_id = str(started.info.run_id)
         try:
             yield run_id
         except BaseException:
@@ -166,6 +172,24 @@ class Registry:
             raise
         with _readable_errors(self._uri):
             self._client.set_terminated(run_id, status="FINISHED")
+
+    def end_killed(self, experiment: str) -> None:
+        """Mark the runs as killed whose process is gone; they would seem at work for ever."""
+        with _readable_errors(self._uri):
+            found = self._client.get_experiment_by_name(experiment)
+            if found is None:
+                return
+            for each in self._client.search_runs(
+                [found.experiment_id], "attributes.status = 'RUNNING'"
+            ):
+                machine, _, process = str(each.data.tags.get(_PROCESS, "")).rpartition(" ")
+                if machine == platform.node() and not is_running(int(process)):
+                    self._client.set_terminated(each.info.run_id, status="KILLED")
+
+    def keeps(self, run_id: str, path: str) -> bool:
+        """Return whether a run's artifacts have this file or folder."""
+        with _readable_errors(self._uri):
+            return bool(self._client.list_artifacts(run_id, path))
 
     def log(
         self,
@@ -316,6 +340,34 @@ def write_model_version(warehouse: Warehouse, row: Mapping[str, object]) -> None
     )
 
 
+def _process() -> str:
+    return f"{platform.node()} {os.getpid()}"
+
+
+def _create_whole(uri: str, artifact_root: Path) -> None:
+    """Create MLflow's database, where there is none: whole, or not at all.
+
+    MLflow creates it in a hundred steps that are not one transaction, and what is left of one that
+    was cut off it can neither use nor mend.
+    """
+    path = Path(uri.removeprefix(_SQLITE))
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    _mlflow()
+    remove_leftovers(path)
+    half = half_path(path)
+    try:
+        SqlAlchemyStore(f"{_SQLITE}{half}", artifact_root.resolve().as_uri())._dispose_engine()
+        # A name that is taken is left alone: another run has been faster.
+        with suppress(FileExistsError):
+            os.link(half, path)
+    finally:
+        remove(half)
+        remove(half.with_name(f"{half.name}-journal"))
+
+
 @cache
 def _mlflow() -> Any:
     """Import MLflow when it is first needed: it takes seconds, would call home and is noisy."""
@@ -342,7 +394,7 @@ def _readable_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         path = uri.removeprefix(_SQLITE)
-        raise HoldfastError(
+        raise shortage(Path(path).parent, _first_line(error)) or HoldfastError(
             f"The model registry at {path} could not be used: {_first_line(error)} "
             "Check that the disk has room, that the folder can be written and that no other run "
             "is going on; then run again. Removing mlflow.db and mlartifacts/ starts anew."

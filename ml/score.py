@@ -18,6 +18,7 @@ from ml.contract import load_contract
 from ml.door import require_pass
 from ml.errors import ContractError, DataError
 from ml.estimators import ChurnModel
+from ml.profile import SPARKS, engine_of
 from ml.progress import Progress, silent
 from ml.reasons import Wording
 from ml.registry import RegisteredVersion, Registry
@@ -119,6 +120,26 @@ def score(
         there = _existing(warehouse, wanted, model, settings.score.reasons)
         if there is not None:
             return there
+        if engine_of(settings) in SPARKS:
+            from ml.score_spark import Task, score_on_executors
+
+            say("Scoring on the executors", 0, 0)
+            run_id = uuid.uuid4().hex
+            task = Task(model, wanted.wording, wanted.where, wanted.rows, settings.score.reasons)
+            written, mean_probability = score_on_executors(
+                settings,
+                warehouse,
+                task,
+                query=_query(wanted.wording),
+                params=_params(wanted),
+                shared={
+                    "features_hash": wanted.features_hash,
+                    "gold_fingerprint": wanted.gold_fingerprint,
+                    "run_id": run_id,
+                },
+                scored_at=utc_now(),
+            )
+            return _result(wanted, run_id, written, mean_probability, is_new=True)
         scored = _score_rows(warehouse, model, wanted, settings, say)
     run_id = uuid.uuid4().hex
     scored_at = utc_now()
@@ -254,23 +275,40 @@ def _score_rows(
     found: list[pa.RecordBatch] = []
     done = 0
     for batch in warehouse.stream(
-        f"select {reasons.select_list(wanted.wording)} from {_SOURCE} as now "
-        f"left join {_SOURCE} as earlier "
-        "on now.customer_id = earlier.customer_id and earlier.as_of_date = ? "
-        "where now.as_of_date = ?",
-        [wanted.wording.before_date, wanted.as_of_date],
-        batch_rows=settings.score.batch_rows,
+        _query(wanted.wording), _params(wanted), batch_rows=settings.score.batch_rows
     ):
-        parts = explain.contributions(model, matrix.to_frame(batch, model.types))
+        score, top = scored_batch(model, batch, wanted.wording, settings.score.reasons)
         customers.append(batch.column("customer_id"))
-        scores.append(parts.raw_score)
-        found.append(_reasons(batch, parts, wanted.wording, settings.score.reasons))
+        scores.append(score)
+        found.append(top)
         done += batch.num_rows
         say("Scoring", done, wanted.rows)
     raw = np.concatenate(scores)
     return _Scored(
         pa.concat_arrays(customers), raw, model.calibrator.probability(raw), tuple(found)
     )
+
+
+def _query(wording: Wording) -> str:
+    """Return the query of the observations to score, beside those of the date before."""
+    return (
+        f"select {reasons.select_list(wording)} from {_SOURCE} as now "
+        f"left join {_SOURCE} as earlier "
+        "on now.customer_id = earlier.customer_id and earlier.as_of_date = ? "
+        "where now.as_of_date = ?"
+    )
+
+
+def _params(wanted: _Slice) -> list[object]:
+    return [wanted.wording.before_date, wanted.as_of_date]
+
+
+def scored_batch(
+    model: ChurnModel, batch: pa.RecordBatch, wording: Wording, most: int
+) -> tuple[Floats, pa.RecordBatch]:
+    """Return the raw scores of some customers, and their reasons in long form."""
+    parts = explain.contributions(model, matrix.to_frame(batch, model.types))
+    return parts.raw_score, _reasons(batch, parts, wording, most)
 
 
 def _reasons(

@@ -23,6 +23,7 @@ from rich.console import Console, RenderableType
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Steps
 from ml.settings import Settings, load_settings
+from ml.shortage import out_of_memory, shortage
 
 ProjectDir = Annotated[
     Path, typer.Option("--project-dir", help="The folder with the dbt_project.yml.")
@@ -91,6 +92,11 @@ def _fail(errors: Console, message: str, exit_code: int, as_json: bool) -> NoRet
 def _reason(error: Exception, log_path: Path | None) -> str:
     """Return a sentence for an error that nobody foresaw; its traceback goes to the log."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, MemoryError):
+        return str(out_of_memory(said))
+    folder = log_path.parent.parent if log_path else HERE
+    if (short := shortage(folder, said)) is not None:
+        return str(short)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return (

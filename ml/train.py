@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ml import charts, checks, estimators, fit, matrix, tracking
 from ml.assess import make_record
-from ml.card.write import write_card
+from ml.card.write import has_card, write_card
 from ml.champion import read_record
 from ml.choosing.past import with_families
 from ml.choosing.tuning import tune
@@ -126,12 +126,17 @@ def train(
     plan = _plan(settings, training_set)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
     model_name = settings.train.model_name
+    store.end_killed(model_name)
     known = store.trained_with(model_name, plan.training_key)
     if known is not None:
         record = read_record(store, known)
         if (frozen := sets.find(settings, record.training_set_id)) is not None:
             freeze.register(settings, frozen)
-        return _settled(settings, store, known, record, say, is_new=False)
+        result = _settled(settings, store, known, record, say, is_new=False)
+        if frozen is not None and sets.data_path(settings, frozen.training_set_id).is_file():
+            # Where the training was cut off, or its first card was.
+            _write_card(settings, store, known, say)
+        return result
     frozen = _freeze(settings, plan, training_set, say)
     say("Reading features", 0, 0)
     frame = sets.read_frame(settings, frozen)
@@ -158,8 +163,7 @@ def train(
         )
     freeze.register(settings, frozen)
     result = _settled(settings, store, version, record, say, is_new=True)
-    if settings.card.after_training:
-        write_card(settings, store, version, progress=say)
+    _write_card(settings, store, version, say)
     return result
 
 
@@ -178,6 +182,13 @@ def is_current(settings: Settings) -> bool:
         if known is None:
             return False
         return is_settled(settings, warehouse, store, known)
+
+
+def _write_card(
+    settings: Settings, store: Registry, version: RegisteredVersion, say: Progress
+) -> None:
+    if settings.card.after_training and not has_card(settings, store, version):
+        write_card(settings, store, version, progress=say)
 
 
 def _with(settings: Settings, families: str | None, tune_trials: int | None) -> Settings:

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,11 @@ from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_
 from ml.audit.rows import EntityContract, sample_rows, soiled, write_rows
 from ml.audit.schedules import Rows, draw_schedule
 from ml.audit.scratch import audit_folder
+from ml.audit.workers import Place, spread
 from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
 from ml.progress import Progress, silent
-from ml.settings import Settings, load_settings
+from ml.settings import Settings
 from ml.warehouse import open_warehouse, require_warehouse
 
 AUDIT = "arrivals"
@@ -183,9 +182,9 @@ def arrivals(
     seeds = range(seed, seed + schedules)
     done: list[ScheduleResult] = []
     with audit_folder(settings, AUDIT) as folder:
-        run = partial(_run_in_process, _Place.of(settings, folder, customers))
+        run = partial(_run_in_process, Place.of(settings, folder), customers)
         say("Schedules", 0, schedules)
-        for each in _spread(run, seeds, jobs):
+        for each in spread(run, seeds, jobs):
             done.append(each)
             say("Schedules", len(done), schedules)
     created_at = now()
@@ -201,43 +200,7 @@ def arrivals(
     return result
 
 
-def _spread(run: Any, seeds: Sequence[int], jobs: int) -> Iterator[ScheduleResult]:
-    if jobs == 1:
-        yield from map(run, seeds)
-        return
-    # A process started anew has no open warehouse and no threads of ours.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run, seeds)
-
-
 # ---- one process ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What a process needs to lay out a scratch project of its own."""
-
-    project_dir: Path
-    local_dir: Path
-    target: str
-    vars: tuple[tuple[str, Any], ...]
-    folder: Path
-    customers: int
-
-    @classmethod
-    def of(cls, settings: Settings, folder: Path, customers: int) -> _Place:
-        return cls(
-            project_dir=settings.project_dir,
-            local_dir=settings.local_dir,
-            target=settings.target,
-            vars=tuple(settings.vars.items()),
-            folder=folder,
-            customers=customers,
-        )
-
-    def settings(self) -> Settings:
-        loaded = load_settings(self.project_dir, target=self.target, vars=dict(self.vars))
-        return replace(loaded, local_dir=self.local_dir)
 
 
 @dataclass(frozen=True)
@@ -251,12 +214,12 @@ class _Company:
 class _Runner:
     """A process's own scratch project, which runs one schedule after the other."""
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, place: Place, customers: int) -> None:
         settings = place.settings()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
         self.yard = Yard(settings, folder)
         self.standing = settings
-        self.customers = place.customers
+        self.customers = customers
         self._companies: dict[int, _Company] = {}
 
     def company(self, number: int) -> _Company:
@@ -299,15 +262,15 @@ class _Runner:
         )
 
 
-_runners: dict[_Place, _Runner] = {}
+_runners: dict[tuple[Place, int], _Runner] = {}
 
 
-def _run_in_process(place: _Place, seed: int) -> ScheduleResult:
-    if place not in _runners:
+def _run_in_process(place: Place, customers: int, seed: int) -> ScheduleResult:
+    if (place, customers) not in _runners:
         _runners.clear()
-        _runners[place] = _Runner(place)
+        _runners[place, customers] = _Runner(place, customers)
     try:
-        return _runners[place].run(seed)
+        return _runners[place, customers].run(seed)
     except HoldfastError as error:
         raise HoldfastError(f"The schedule with the seed {seed} could not be built: {error}") from (
             error

@@ -37,6 +37,7 @@ def replay(
     sample: Annotated[
         int, typer.Option(help="Without --as-of: how many as-of dates, evenly over all.")
     ] = 24,
+    jobs: Annotated[int, typer.Option(help="Processes that work side by side.")] = 1,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -53,6 +54,7 @@ def replay(
                 settings,
                 as_of=[each.date() for each in as_of or ()],
                 sample=sample,
+                jobs=jobs,
                 progress=step.progress,
             )
             step.outcome = f"{result.cells:,} cells compared"

@@ -7,22 +7,25 @@ same way at the moment from which they count as known.
 
 The cuts are taken in ascending order in one scratch warehouse. Rows known before a cut are the same
 in every later one, so what a cut has built stays, and each date's cells are made while nothing
-known at that date or later is in the scratch warehouse. All dates together so cost little more than
-one full build.
+known at that date or later is in the scratch warehouse. Several processes take a run of
+neighbouring cuts each, in a scratch warehouse of its own.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from ml.audit.cells import Comparison, compare, side_by_side
 from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_report
 from ml.audit.scratch import Scratch, audit_folder, copy_sources
+from ml.audit.workers import Place, spread
 from ml.errors import DataError, HoldfastError, UsageError
 from ml.progress import Progress, silent
 from ml.settings import Settings
@@ -148,6 +151,7 @@ def replay(
     *,
     as_of: Sequence[date] = (),
     sample: int = 24,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> ReplayResult:
     """Rebuild gold at chosen as-of dates from the data cut at each, and compare every cell.
@@ -161,16 +165,20 @@ def replay(
     sample
         Without `as_of`, how many dates to take, evenly over those that stand, the first and the
         newest among them.
+    jobs
+        Processes that work side by side.
 
     Raises
     ------
     UsageError
-        Where a date that was asked for does not stand in gold, or `sample` is below 1.
+        Where a date that was asked for does not stand in gold, or `sample` or `jobs` is below 1.
     DataError
         Where gold holds no as-of date.
     HoldfastError
         Where there is no warehouse, or a build fails.
     """
+    if jobs < 1:
+        raise UsageError(f"--jobs wants at least 1, not {jobs}.")
     say = progress or silent
     started = time.perf_counter()
     with open_warehouse(settings, read_only=True) as warehouse:
@@ -179,33 +187,28 @@ def replay(
         moments = _label_moments(warehouse, chosen)
         fingerprints = _fingerprints(warehouse)
     cuts = _cuts(chosen, moments)
-    found: dict[tuple[str, date], list[tuple[date, Comparison]]] = {}
-    extra = {"extra_as_of_dates": [str(each) for each in chosen if each in off_grid]}
+    extra = tuple(str(each) for each in chosen if each in off_grid)
+    found: dict[tuple[str, date], dict[date, Comparison]] = {}
     with audit_folder(settings, AUDIT) as folder:
-        own = Scratch.at(settings, folder, vars=extra)
-        copy_sources(settings, own.settings)
-        for place, cut in enumerate(cuts):
-            say(f"Cut at {cut.moment}", place, len(cuts))
-            _build(own, cut, is_first=place == 0)
-            with side_by_side(settings, own.settings) as both:
-                for relation, dates in cut.as_of_dates.items():
-                    for as_of_date in dates:
-                        where, params = "as_of_date = ?", [as_of_date]
-                        if relation == LABELS:
-                            where, params = f"{where} and label_known_at = ?", [*params, cut.moment]
-                        comparison = compare(
-                            both, relation, key="customer_id", where=where, params=params
-                        )
-                        found.setdefault((relation, as_of_date), []).append(
-                            (cut.moment, comparison)
-                        )
+        run = partial(_replay_cuts, Place.of(settings, folder), extra)
+        # Of several processes each says how far it is when its run is done.
+        parts = [[cut] for cut in cuts] if jobs == 1 else _parts(cuts, jobs)
+        done = 0
+        say("Cuts", done, len(cuts))
+        for compared in spread(run, parts, jobs):
+            done += len({each.moment for each in compared})
+            say("Cuts", done, len(cuts))
+            for each in compared:
+                found.setdefault((each.relation, each.as_of_date), {})[each.moment] = (
+                    each.comparison
+                )
     dates_replayed = tuple(
         ReplayedDate(
             relation=relation,
             as_of_date=as_of_date,
-            cuts=tuple(moment for moment, _ in each),
+            cuts=tuple(sorted(each)),
             fingerprint=fingerprints.get((relation, as_of_date), ""),
-            comparisons=tuple(comparison for _, comparison in each),
+            comparisons=tuple(each[moment] for moment in sorted(each)),
         )
         for (relation, as_of_date), each in sorted(found.items())
     )
@@ -286,6 +289,52 @@ def _cuts(chosen: Sequence[date], moments: Mapping[date, Sequence[date]]) -> lis
         Cut(moment, {relation: tuple(dates) for relation, dates in relations.items()})
         for moment, relations in sorted(wanted.items())
     ]
+
+
+def _parts(cuts: Sequence[Cut], jobs: int) -> list[Sequence[Cut]]:
+    """Return runs of neighbouring cuts, at most one a process."""
+    size = -(-len(cuts) // jobs)
+    return [cuts[first : first + size] for first in range(0, len(cuts), size)]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The rows of one as-of date, compared at one cut."""
+
+    moment: date
+    relation: str
+    as_of_date: date
+    comparison: Comparison
+
+
+_scratches: dict[tuple[Place, tuple[str, ...]], Scratch] = {}
+
+
+def _replay_cuts(place: Place, extra: tuple[str, ...], cuts: Sequence[Cut]) -> list[_Compared]:
+    """Build at each cut in this process's own scratch warehouse, and compare what it is for."""
+    settings = place.settings()
+    is_first = (place, extra) not in _scratches
+    if is_first:
+        _scratches.clear()
+        folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
+        own = Scratch.at(settings, folder, vars={"extra_as_of_dates": list(extra)})
+        copy_sources(settings, own.settings)
+        _scratches[place, extra] = own
+    own = _scratches[place, extra]
+    found: list[_Compared] = []
+    for cut in cuts:
+        _build(own, cut, is_first=is_first and cut == cuts[0])
+        with side_by_side(settings, own.settings) as both:
+            for relation, dates in cut.as_of_dates.items():
+                for as_of_date in dates:
+                    where, params = "as_of_date = ?", [as_of_date]
+                    if relation == LABELS:
+                        where, params = f"{where} and label_known_at = ?", [*params, cut.moment]
+                    comparison = compare(
+                        both, relation, key="customer_id", where=where, params=params
+                    )
+                    found.append(_Compared(cut.moment, relation, as_of_date, comparison))
+    return found
 
 
 def _build(own: Scratch, cut: Cut, *, is_first: bool) -> None:

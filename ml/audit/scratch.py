@@ -16,7 +16,7 @@ import duckdb
 from ml import dbt
 from ml.audit.databases import copy_tables, create_database, drop_databases
 from ml.errors import HoldfastError
-from ml.profile import DATABASE_VARIABLE, POSTGRES, credentials, engine_of
+from ml.profile import DATABASE_VARIABLE, POSTGRES, SPARKS, credentials, engine_of
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import open_warehouse
@@ -124,6 +124,15 @@ def _require_own_warehouse(settings: Settings) -> None:
                 f"{settings.target}, found {found}. Mend profiles.yml."
             )
         return
+    if engine_of(settings) in SPARKS:
+        found = getattr(credentials(settings), "server_side_parameters", {})
+        if str(settings.local_dir) not in str(found.get("spark.sql.warehouse.dir")):
+            raise HoldfastError(
+                "An audit builds in a scratch warehouse, so the profile's spark.sql.warehouse.dir "
+                "must follow the environment variable HOLDFAST_LOCAL, as in Holdfast's own "
+                f"profiles.yml; that of the target {settings.target} does not. Mend profiles.yml."
+            )
+        return
     opened = dbt.warehouse_of_profile(settings)
     if opened != settings.warehouse_path.resolve():
         raise HoldfastError(
@@ -147,6 +156,11 @@ def copy_sources(real: Settings, own: Settings) -> None:
         ]
     if not tables:
         return
+    if engine_of(real) in SPARKS:
+        raise HoldfastError(
+            "On Spark an audit builds from raw files alone, and this project reads tables: "
+            f"{', '.join(map(str, tables[:5]))}. Audit it on DuckDB, from an export of them."
+        )
     with duckdb.connect(str(own.warehouse_path)) as connection:
         connection.execute(f"attach '{_quoted(real.warehouse_path)}' as real_warehouse (read_only)")
         for table in tables:

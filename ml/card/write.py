@@ -75,6 +75,14 @@ def write_card(
     return WrittenCard(version.model_name, version.model_version, html, markdown, folder)
 
 
+def has_card(settings: Settings, store: Registry, version: RegisteredVersion) -> bool:
+    """Return whether the card of a version lies where `write_card` puts it, all of it."""
+    name = f"model_card_{version.model_version}"
+    return (settings.reports_dir / f"{name}.md").is_file() and store.keeps(
+        version.run_id, f"{_ARTIFACTS}/{name}"
+    )
+
+
 def _draw(facts: CardFacts, folder: Path) -> None:
     new = folder.with_name(f".{folder.name}.half")
     shutil.rmtree(new, ignore_errors=True)

@@ -1,9 +1,12 @@
 """Freeze what the warehouse has to learn from: write it, name it by its content, register it."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -165,20 +168,25 @@ def read_arrivals(warehouse: Warehouse, cutoff: datetime) -> tuple[Arrivals, ...
     """Return what of each input was known before the cutoff, a midnight."""
     found = warehouse.query(
         """
-        select
-            entity,
-            cast(sum(row_count) as bigint) as row_count,
-            md5(string_agg(
-                cast(known_date as text) || ' ' || fingerprint, ';' order by known_date
-            )) as fingerprint
+        select entity, known_date, row_count, fingerprint
         from silver.arrivals
         where known_date < cast($1 as timestamp)
-        group by entity
-        order by entity
+        order by entity, known_date
         """,
         [cutoff],
+    ).to_pylist()
+    return tuple(
+        Arrivals(
+            entity=entity,
+            row_count=sum(day["row_count"] for day in days),
+            fingerprint=hashlib.md5(
+                ";".join(f"{day['known_date']} {day['fingerprint']}" for day in days).encode()
+            ).hexdigest(),
+        )
+        for entity, days in (
+            (entity, list(rows)) for entity, rows in groupby(found, key=itemgetter("entity"))
+        )
     )
-    return tuple(Arrivals(**row) for row in found.to_pylist())
 
 
 def _write(settings: Settings, warehouse: Warehouse, history: History, say: Progress) -> FrozenSet:

@@ -229,7 +229,8 @@ def simulate(
     report = progress or (lambda stage, share: None)
     report("drawing calendars", 0.0)
     timeline = Timeline.build(start, months)
-    files = {out: [f"{name}.parquet" for name in KINDS], truth: list(TRUTH_FILES)}
+    # The inputs last: where they lie, all is there.
+    files = {truth: list(TRUTH_FILES), out: [f"{name}.parquet" for name in KINDS]}
     tally = _Tally()
     with replacing(files) as parts:
         schemas = {name: arrow_schema(kinds) for name, kinds in KINDS.items()}

@@ -203,7 +203,7 @@ class Warehouse(ABC):
         with self._transaction():
             if where:
                 condition = " and ".join(
-                    f'"{_known(column, columns, relation)}" is not distinct from ?'
+                    f'"{known_column(column, columns, relation)}" is not distinct from ?'
                     for column in where
                 )
                 self._delete(target, condition, list(where.values()))
@@ -282,7 +282,8 @@ def quoted_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _known(column: str, columns: Mapping[str, str], relation: str) -> str:
+def known_column(column: str, columns: Mapping[str, str], relation: str) -> str:
+    """Return the name of a column, which the relation must have."""
     if column not in columns:
         raise ContractError(f"{relation} has no column {column}; it has {', '.join(columns)}.")
     return column

@@ -12,6 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from ml.errors import HoldfastError
+from ml.memory import engine_limit
+from ml.shortage import shortage
 from ml.warehouse.base import Params, Relation, Warehouse
 
 _LOCK_HOLDER = re.compile(r"held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -45,6 +47,7 @@ class DuckDBWarehouse(Warehouse):
             connection = duckdb.connect(str(path), read_only=read_only)
             # An absent table must be an error, never a Python variable of that name.
             connection.execute("set global python_enable_replacements = false")
+            connection.execute(f"set global memory_limit = '{engine_limit()}'")
             return cls(connection, path)
         except duckdb.Error as error:
             raise _engine_error(path, error) from error
@@ -179,11 +182,8 @@ def known_error(path: Path, message: str) -> HoldfastError | None:
             f"The warehouse {path} is locked: {who} has it open. Close that program and try again; "
             "to read while Holdfast writes, open marts.duckdb instead."
         )
-    if "no space left" in lowered or "file too large" in lowered or "disk full" in lowered:
-        return HoldfastError(
-            f"The disk with {path.parent} is full. Free some space and run again; what was there "
-            f"before is still whole. The engine said: {said}"
-        )
+    if (short := shortage(path.parent, said)) is not None:
+        return short
     if "permission denied" in lowered or "read-only file system" in lowered:
         return HoldfastError(
             f"{path} cannot be written. Give this user the right to write in {path.parent}, or "

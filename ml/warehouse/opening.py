@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml.errors import HoldfastError
-from ml.profile import DUCKDB, POSTGRES, credentials, engine_of
+from ml.profile import DUCKDB, POSTGRES, SPARKS, credentials, engine_of
 from ml.settings import Settings
 from ml.warehouse.base import Warehouse
 from ml.warehouse.duckdb import DuckDBWarehouse, known_error
@@ -32,9 +32,13 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> Warehouse:
         from ml.warehouse.postgres import PostgresWarehouse
 
         return PostgresWarehouse.open(credentials(settings), read_only=read_only)
+    if engine in SPARKS:
+        from ml.warehouse.spark import SparkWarehouse
+
+        return SparkWarehouse.open(credentials(settings), read_only=read_only)
     raise HoldfastError(
-        f"The target {settings.target} is of the type {engine}; expected {DUCKDB} or "
-        f"{POSTGRES}. Name another target with --target."
+        f"The target {settings.target} is of the type {engine}; expected "
+        f"{', '.join((DUCKDB, POSTGRES, *SPARKS))}. Name another target with --target."
     )
 
 
@@ -53,6 +57,11 @@ def failure_of(settings: Settings, message: str) -> HoldfastError | None:
     message
         What the engine said.
     """
-    if engine_of(settings) == DUCKDB:
+    engine = engine_of(settings)
+    if engine == DUCKDB:
         return known_error(settings.warehouse_path, message)
+    if engine in SPARKS:
+        from ml.warehouse import spark
+
+        return spark.known_error(message)
     return None

@@ -76,7 +76,7 @@ numbered_stays as (
         sum(
             case
                 when stopped_before_at is null
-                    or started_at >= {{ dbt.dateadd('day', var('grace_days'), 'stopped_before_at') }} then 1
+                    or started_at >= {{ holdfast.add_days_to_time('stopped_before_at', var('grace_days')) }} then 1
                 else 0
             end
         ) over (

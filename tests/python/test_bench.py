@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
+from bench.agreement import Agreement, compare
+from bench.contenders import ALL
+from bench.one_day import model_time
 from bench.process import Usage, measure
 from bench.ratios import Spread, ratios, slope
 from bench.work import COLUMNS, LAST, MEASURES, WINDOWS, Files, column
@@ -130,12 +133,15 @@ def _as_date(value: object) -> object:
 
 
 def test_usage_is_that_of_the_child(tmp_path: Path) -> None:
+    # A parent that holds much, which must not be counted.
+    much = bytearray(400_000_000)
     script = "held = bytearray(200_000_000); sum(range(3_000_000))"
     usage = measure(
         [sys.executable, "-c", script], environment={}, log=tmp_path / "log", cwd=tmp_path
     )
+    assert much
     assert usage.cpu > 0
-    assert usage.peak_mb > 200
+    assert 200 < usage.peak_mb < 300
 
 
 def test_a_failing_process_says_why(tmp_path: Path) -> None:
@@ -165,3 +171,48 @@ def test_slope() -> None:
     assert slope([1, 2, 4], [1, 100, 16]) == pytest.approx(2)
     with pytest.raises(ValueError):
         slope([1], [1])
+
+
+def test_agreement_counts_cells(small: tuple[Files, list[dict]], tmp_path: Path) -> None:
+    _, expected = small
+    features = len(COLUMNS) - 2
+    as_float = [dict(row) for row in expected]
+    for row in as_float:
+        for days in WINDOWS:
+            row[column("minutes", days)] += 1e-9
+    same = _written(expected, tmp_path / "same.parquet")
+    assert compare(_written(as_float, tmp_path / "float.parquet"), same) == Agreement(
+        len(expected) * features, 0
+    )
+    other = [dict(row) for row in expected]
+    other[0]["logins_7d"] += 1
+    other[1][LAST] = date(1999, 1, 1)
+    assert compare(_written(other, tmp_path / "other.parquet"), same).different == 2
+    # A row too few, a row twice: all its cells.
+    assert compare(_written(expected[1:], tmp_path / "few.parquet"), same).different > 0
+    twice = compare(_written([*expected, expected[0]], tmp_path / "twice.parquet"), same)
+    assert twice.different == features
+
+
+def _written(rows: list[dict], path: Path) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_model_time_leaves_tests_out() -> None:
+    results = [
+        {"unique_id": "model.holdfast.silver_clock", "execution_time": 1.5},
+        {"unique_id": "model.holdfast.gold_observations", "execution_time": 2.5},
+        {"unique_id": "test.holdfast.unique_key", "execution_time": 40.0},
+        {"unique_id": "seed.holdfast.cohorts", "execution_time": 40.0},
+    ]
+    assert model_time({"results": results}) == {"gold_observations": 2.5, "silver_clock": 1.5}
+
+
+@pytest.mark.parametrize("contender", ALL, ids=lambda one: one.name)
+def test_contenders_are_complete(contender: object) -> None:
+    assert contender.script.is_file()
+    if contender.requirements.is_file():
+        for line in contender.requirements.read_text().splitlines():
+            name, _, number = line.partition("==")
+            assert name and number

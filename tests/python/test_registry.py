@@ -1,5 +1,10 @@
 import logging
+import os
+import platform
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -176,3 +181,39 @@ def test_versions_reach_the_warehouse(tmp_path):
 
 def test_a_version_is_its_name_number_and_run():
     assert RegisteredVersion("churn", 1, "a") != RegisteredVersion("churn", 2, "a")
+
+
+def test_a_run_killed_while_the_store_is_made_leaves_none(tmp_path):
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from mlflow.store.db import utils\n"
+        "from ml.registry import Registry\n"
+        "utils._upgrade_db = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Registry(f'sqlite:///{sys.argv[1]}/mlflow.db', Path(sys.argv[1])).champion('churn')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob(".mlflow.db.*"))
+    assert not (tmp_path / "mlflow.db").exists()
+    assert Registry(f"sqlite:///{tmp_path}/mlflow.db", tmp_path).champion("churn") is None
+    assert not list(tmp_path.glob(".mlflow.db.*"))
+
+
+def test_runs_whose_process_is_gone_are_marked_as_killed(store, tmp_path):
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ml.registry import Registry\n"
+        "with Registry(f'sqlite:///{sys.argv[1]}/mlflow.db', Path(sys.argv[1])).run('churn'):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    with store.run("churn") as own:
+        theirs = store._client.search_runs(["1"], f"attributes.run_id != '{own}'")
+        assert [each.info.status for each in theirs] == ["RUNNING"]
+        # One that is at work in another process stays as it is.
+        store._client.set_tag(own, "holdfast.process", f"{platform.node()} {os.getppid()}")
+        store.end_killed("churn")
+        assert store._client.get_run(theirs[0].info.run_id).info.status == "KILLED"
+        assert store._client.get_run(own).info.status == "RUNNING"

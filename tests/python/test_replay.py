@@ -110,3 +110,25 @@ def test_a_date_that_gold_has_not_is_refused(demo: Demo) -> None:
         replay(demo.settings, as_of=[date(1999, 1, 1)])
     with pytest.raises(UsageError, match="at least 1 date, not 0"):
         replay(demo.settings, sample=0)
+    with pytest.raises(UsageError, match="at least 1, not 0"):
+        replay(demo.settings, jobs=0)
+
+
+def test_processes_side_by_side_find_the_same(demo_copy: Settings) -> None:
+    as_of_date = labelled_date(demo_copy)
+    ((customer_id,),) = query(
+        demo_copy,
+        f"select min(customer_id) from gold.customer_360 where as_of_date = '{as_of_date}'",
+    )
+    query(
+        demo_copy,
+        "update gold.customer_360 set actions_30d = actions_30d + 5 "
+        f"where as_of_date = '{as_of_date}' and customer_id = '{customer_id}'",
+    )
+    result = replay(demo_copy, as_of=[as_of_date], jobs=2)
+    found = by_relation(result)
+    # One cut for the features and one for each horizon, in two processes.
+    assert found[FEATURES].cuts == (as_of_date,)
+    assert len(found[LABELS].cuts) > 1
+    assert found[LABELS].cuts == tuple(sorted(found[LABELS].cuts))
+    assert (found[FEATURES].different_cells, found[LABELS].different_cells) == (1, 0)

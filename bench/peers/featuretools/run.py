@@ -23,6 +23,7 @@ def entity_set(files: Files) -> ft.EntitySet:
     activity = table.to_pandas(date_as_object=False)
     # The day as a number beside the time index: what is known late must be hidden with its row.
     activity["day"] = (activity["activity_date"] - _EPOCH).dt.days.astype(float)
+    activity["day_name"] = activity["day"].astype(int).astype(str)
     activity["row"] = range(len(activity))
     observations = pq.read_table(files.observations, columns=["customer_id"]).to_pandas()
     customers = pd.DataFrame({"customer_id": observations["customer_id"].unique()})
@@ -33,8 +34,12 @@ def entity_set(files: Files) -> ft.EntitySet:
         dataframe=activity[activity["customer_id"].isin(customers["customer_id"])],
         index="row",
         time_index="activity_date",
-        secondary_time_index={"known_date": [*MEASURES, "day"]},
-        logical_types={"day": "Double", **dict.fromkeys(MEASURES, "Double")},
+        secondary_time_index={"known_date": [*MEASURES, "day", "day_name"]},
+        logical_types={
+            "day": "Double",
+            "day_name": "Categorical",
+            **dict.fromkeys(MEASURES, "Double"),
+        },
     )
     found.add_relationship("customers", "customer_id", "activity", "customer_id")
     return found
@@ -52,7 +57,8 @@ def run(files: Files) -> None:
         )
         for name in MEASURES
     ]
-    sums.append(ft.AggregationFeature(days, "customers", primitive=NumUnique))
+    names_of_days = ft.IdentityFeature(found["activity"].ww["day_name"])
+    sums.append(ft.AggregationFeature(names_of_days, "customers", primitive=NumUnique))
     names = [*MEASURES, "active_days"]
     options = {
         "entityset": found,

@@ -1,0 +1,132 @@
+"""One more day: what dbt's models take when a day of rows has come, beside a full build.
+
+The last day of a company is kept back: everything that became known on it. The rest is built in
+full, the day is laid beside it, and the same build runs again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench.inputs import company
+from bench.places import Places, settings_in
+from bench.sizes import Size
+from ml import dbt
+from ml.settings import Settings
+
+FACTOR_MARK = 15
+_MONTHS = (24, 48)
+_DAYS = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build.
+
+    Attributes
+    ----------
+    model_seconds
+        The sum of dbt's execution times of models, without tests and dbt's own start.
+    by_model
+        The same for each model, the longest first.
+    """
+
+    what: str
+    seconds: float
+    model_seconds: float
+    by_model: Mapping[str, float]
+
+
+def one_more_day(places: Places, size: Size, say: Say) -> dict[str, Any]:
+    """Measure histories of two lengths and return what JSON can hold."""
+    customers = min(size.customers, 10_000)
+    found = []
+    for months in _MONTHS:
+        say(f"{customers:,} customers over {months} months")
+        found.append(_history(places, customers, months, say))
+    shorter, longer = found
+    return {
+        "customers": customers,
+        "histories": found,
+        "full_over_day": [one["full_over_day"] for one in found],
+        "mark": FACTOR_MARK,
+        "longer_over_shorter": longer["day_median"] / shorter["day_median"],
+    }
+
+
+def model_time(run_results: Mapping[str, Any]) -> dict[str, float]:
+    """Return dbt's execution time of each model of a run, the longest first."""
+    taken = {
+        result["unique_id"].split(".")[-1]: result["execution_time"]
+        for result in run_results["results"]
+        if result["unique_id"].startswith("model.")
+    }
+    return dict(sorted(taken.items(), key=lambda item: -item[1]))
+
+
+def _history(places: Places, customers: int, months: int, say: Say) -> dict[str, Any]:
+    whole = company(places, customers, months) / "raw"
+    folder = places.folder / f"day_{months}"
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = settings_in(folder)
+    days = _last_days(whole, _DAYS)
+    _lay(whole, folder / "raw", days[0])
+    builds = [_build(settings, f"full, {months} months", say)]
+    for until in [*days[1:], None]:
+        _lay(whole, folder / "raw", until)
+        builds.append(_build(settings, "one more day", say))
+    builds.append(_build(settings, "nothing new", say))
+    shutil.rmtree(folder)
+    extra = sorted(build.model_seconds for build in builds[1:-1])
+    median = extra[len(extra) // 2]
+    return {
+        "months": months,
+        "builds": [asdict(build) for build in builds],
+        "day_median": median,
+        "full_over_day": builds[0].model_seconds / median,
+    }
+
+
+def _build(settings: Settings, what: str, say: Say) -> Build:
+    result = dbt.build(settings, exclude=dbt.AFTER_SCORING)
+    taken = model_time(json.loads((settings.target_dir / "run_results.json").read_text()))
+    build = Build(what, result.seconds, sum(taken.values()), taken)
+    say(f"{what}: models {build.model_seconds:.1f} s, all {build.seconds:.1f} s")
+    return build
+
+
+def _last_days(raw: Path, count: int) -> list[str]:
+    """Return the last midnights before the end of the data, the earliest first."""
+    last = duckdb.sql(
+        f"select max(known_at)::date from read_parquet('{raw}/activity.parquet')"
+    ).fetchone()[0]
+    rows = duckdb.sql(
+        f"select (date '{last}' - day::integer + 1)::varchar from range({count}) as days(day) "
+        "order by 1"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _lay(whole: Path, raw: Path, until: str | None) -> None:
+    """Write the rows that were known before a midnight; rows without that clock are there always.
+
+    What the loader of a warehouse would see: the same files, longer by a day.
+    """
+    raw.mkdir(parents=True, exist_ok=True)
+    for path in sorted(whole.glob("*.parquet")):
+        condition = (
+            "" if until is None else f"where known_at is null or known_at < timestamp '{until}'"
+        )
+        duckdb.sql(
+            f"copy (select * from read_parquet('{path}') {condition}) "
+            f"to '{raw / path.name}' (format parquet)"
+        )

@@ -1,0 +1,246 @@
+"""docs/benchmarks.md and its pictures, made from the results that lie in bench/results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import pictures, results
+from bench.places import DOCS, ROOT
+
+Result = Mapping[str, Any]
+
+
+def write(size: str) -> Path:
+    """Write the page of a size, from whatever results there are, and return where it lies."""
+    found = {kind: results.read(kind, size) for kind in ("contest", "scoring", "day", "growth")}
+    parts = [_TOP]
+    for kind, section in _SECTIONS.items():
+        result = found[kind]
+        if result is not None:
+            parts += [section(result), _where(result)]
+    path = DOCS / "benchmarks.md"
+    path.write_text("\n\n".join(part.strip() for part in parts) + "\n")
+    return path
+
+
+def _contest(result: Result) -> str:
+    by_name = {one["name"]: one for one in result["contenders"]}
+    whole, sampled = result["rows"], result["sampled_rows"]
+    ratio_rows = []
+    for one in result["ratios"]:
+        if one["base"] == "holdfast":
+            title = f"{by_name[one['name']]['title']} / Holdfast's SQL"
+            bound = "" if one["mark"] is None else f"at least {one['mark']:g}"
+        else:
+            title = "Holdfast's SQL / the limit"
+            bound = f"at most {one['mark']:g}"
+        met = {None: "", True: "reached", False: "not reached"}[one["is_met"]]
+        ratio_rows.append([title, _times(one["wall"]), _times(one["cpu"]), bound, met])
+    time_rows = [
+        [
+            one["title"],
+            _spread(one["wall"], "{:.1f}"),
+            _spread(one["cpu"], "{:.1f}"),
+            _spread(one["peak_mb"], "{:,.0f}"),
+            f"{one['observations']:,}",
+            ", ".join(one["versions"]),
+        ]
+        for one in result["contenders"]
+        if one["wall"]
+    ]
+    problems = [
+        f"- {one['title']}: {one['problem']}" for one in result["contenders"] if one["problem"]
+    ]
+    cells = by_name["holdfast"]["agreement"]
+    drawn = pictures.contest(result, DOCS / "benchmarks_contest.png")
+    return f"""## Beside other ways to make the same features
+
+{whole["activity"]:,} rows of the ledger (customer, day, known day), {whole["observations"]:,}
+observations at monthly as-of dates. Wanted for each: four sums (actions, logins, feature uses,
+minutes) and active days over 7, 14, 30, 60 and 90 days, and the last active day, of what was known
+before the as-of date. Everyone reads the same two Parquet files and writes one. Before anything is
+timed, every cell of every result is compared with the limit's: {cells["cells"]:,} cells for
+Holdfast, {cells["different"]} differ. Each run is a whole process; everyone runs once a round, and
+ratios are taken inside a round. Given are the median and, in brackets, the least and the most.
+
+![How many times as long as Holdfast's SQL each one takes]({drawn.name})
+
+{
+        _table(
+            ["ratio", "time by the clock", "processor time", "mark", "by the clock"],
+            ratio_rows,
+        )
+    }
+
+featuretools works on {sampled["observations"]:,} observations; its ratio is a row's. The limit is
+no tool: it is what a compiled loop needs that knows this one task. Holdfast's SQL is the model
+`gold_activity_windows` as dbt compiles it for these windows; it also makes the windows of 21 and
+28 days, the cohort's own window, and the last login and use of a feature. `dbt build` is the same
+model with the ten windows of the project, written to the warehouse and tested, dbt's own start
+included.
+
+{
+        _table(
+            [
+                "whole process",
+                "seconds",
+                "processor seconds",
+                "peak memory, MB",
+                "rows out",
+                "versions",
+            ],
+            time_rows,
+        )
+    }
+
+{chr(10).join(["Without figures:", "", *problems]) if problems else ""}"""
+
+
+def _scoring(result: Result) -> str:
+    train, score = result["train"], result["score"]
+    seconds, memory = result["seconds_mark"], result["memory_mark_mb"]
+    rows = [
+        [
+            f"`holdfast train --families lightgbm` on {result['trained_rows']:,} labelled rows",
+            f"{train['wall'] / seconds:.2f}",
+            f"{train['wall']:.1f}",
+            f"{train['cpu']:.1f}",
+            f"{train['peak_mb']:,.0f}",
+        ],
+        [
+            f"`holdfast score` on {result['scored_rows']:,} observations, "
+            f"{result['reasons']:,} reasons in words",
+            _times(score["wall"], 1 / seconds),
+            _spread(score["wall"], "{:.1f}"),
+            _spread(score["cpu"], "{:.1f}"),
+            _spread(score["peak_mb"], "{:,.0f}"),
+        ],
+    ]
+    heads = [
+        "whole process",
+        f"of {seconds} s",
+        "seconds",
+        "processor seconds",
+        "peak memory, MB",
+    ]
+    return f"""## Training and scoring
+
+Gold rows of the same company. For training, customers are repeated under other ids; for scoring,
+every observation of every date is a customer of its own, so that rows are as diverse as two years.
+The marks: {seconds} s each, scoring within {memory:,} MB.
+
+{_table(heads, rows)}"""
+
+
+def _day(result: Result) -> str:
+    rows = []
+    for one in result["histories"]:
+        builds = one["builds"]
+        for build in builds:
+            rows.append(
+                [
+                    f"{one['months']} months: {build['what']}",
+                    f"{build['model_seconds'] / builds[0]['model_seconds']:.3f}",
+                    f"{build['model_seconds']:.1f}",
+                    f"{build['seconds']:.1f}",
+                ]
+            )
+    factors = ", ".join(
+        f"{one['full_over_day']:.1f} at {one['months']} months" for one in result["histories"]
+    )
+    longest = [
+        [f"{one['months']} months", name, f"{seconds:.2f}"]
+        for one in result["histories"]
+        for name, seconds in list(one["builds"][1]["by_model"].items())[:6]
+    ]
+    heads = ["build", "share of the full build's model time", "model seconds", "seconds in all"]
+    return f"""## One more day
+
+{result["customers"]:,} customers. A full build of what was known before the last days, then the
+same build after each day's rows were laid beside the others. Model time is the sum of dbt's
+execution times of models, without tests and without dbt's own start. Full over one more day:
+{factors} (mark: at least {result["mark"]}). A day on 48 months of history over a day on 24:
+{result["longer_over_shorter"]:.2f} (mark: at most 1).
+
+{_table(heads, rows)}
+
+The longest models of the first added day:
+
+{_table(["history", "model", "seconds"], longest)}"""
+
+
+def _growth(result: Result) -> str:
+    rows = [
+        [
+            f"{one['customers']:,}",
+            f"{one['rows']:,}",
+            f"{1e6 * one['build']['cpu'] / one['rows']:.1f}",
+            f"{1e6 * one['model_seconds'] / one['rows']:.2f}",
+            f"{one['build']['wall']:.0f}",
+            f"{one['build']['cpu']:.0f}",
+            f"{one['build']['peak_mb']:,.0f}",
+        ]
+        for one in result["steps"]
+    ]
+    heads = [
+        "customers",
+        "raw rows",
+        "processor µs a row",
+        "the model alone, µs a row",
+        "seconds",
+        "processor seconds",
+        "peak memory, MB",
+    ]
+    slopes = ", ".join(
+        f"{name.removeprefix('slope_')} {value:.2f}"
+        for name, value in result.items()
+        if name.startswith("slope_")
+    )
+    drawn = pictures.growth(result, DOCS / "benchmarks_growth.png")
+    return f"""## Growth
+
+From raw files to `gold_activity_windows` and all that it needs, {result["steps"][0]["months"]}
+months, DuckDB's memory limited to {result["memory_limit"]} at every size. Slopes (1: twice the
+rows, twice the cost) from the first size of 50,000 or more to the last: {slopes or "-"} (mark:
+below {result["mark"]}).
+
+![Cost a row and peak memory by size]({drawn.name})
+
+{_table(heads, rows)}"""
+
+
+def _where(result: Result) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    return (
+        f"`{result['command']}`, measured on {result['measured_at']}: {machine['cores']} cores "
+        f"({machine['processor']}) shared with other work (load {machine['load_at_start']:.1f} "
+        f"when the result was written), {machine['memory_gb']} GB, {machine['system']}, Python "
+        f"{machine['python']}; {versions}."
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _spread(one: Mapping[str, float], form: str) -> str:
+    return f"{form.format(one['median'])} [{form.format(one['least'])}, {form.format(one['most'])}]"
+
+
+def _times(one: Mapping[str, float], scale: float = 1.0) -> str:
+    return _spread({name: scale * value for name, value in one.items()}, "{:.2f}")
+
+
+_SECTIONS = {"contest": _contest, "scoring": _scoring, "day": _day, "growth": _growth}
+
+_TOP = f"""# Benchmarks
+
+What Holdfast costs beside other ways to do the same, and how that grows. Everything here is made by
+`make bench` (hours) or `make bench SIZE=small` (minutes), one part by `PART=contest`, `scoring`,
+`day` or `growth`; this page is written from the files in
+[bench/results]({(Path("..") / (results.RESULTS.relative_to(ROOT))).as_posix()}) by `PART=page`.
+Ratios come first: absolute times are those of one machine, shared with other work."""
