@@ -23,9 +23,6 @@ from ml.errors import HoldfastError
 
 BUILD = "dbt_build"
 LIMIT_MARK = 1.5
-# Who takes longer than this is timed once: hours of waiting would tell nothing more.
-_LONG_SECONDS = 240
-
 Say = Callable[[str], None]
 
 
@@ -53,29 +50,60 @@ def contest(places: Places, size: Size, only: Sequence[str], say: Say) -> Iterat
     say("Making the inputs")
     company = prepare(places, size)
     wanted = [one for one in ALL if not only or one.name in only or one in (HOLDFAST, LIMIT)]
-    entries: dict[str, Entry] = {}
-    commands: dict[str, Callable[[], Usage]] = {}
+    state = _State(places)
     # The limit first: the others are held against it.
     for contender in sorted(wanted, key=lambda one: one is not LIMIT):
-        say(f"Checking {contender.title}")
-        entry = entries[contender.name] = Entry(contender.name, contender.title)
-        _check(contender, places, entry, commands)
+        if not contender.is_slow:
+            say(f"Checking {contender.title}")
+            _check(contender, state)
     if not only or BUILD in only:
         say("Checking dbt build")
-        entry = entries[BUILD] = Entry(BUILD, "Holdfast: dbt build of the model, with its tests")
-        _check_build(company, places, entry, commands)
-    rounds: list[dict[str, Usage]] = []
-    for taken in _rounds(entries, commands, size.rounds, say):
-        rounds.append(taken)
-        for name, usage in taken.items():
-            entries[name].usages.append(usage)
-        found = _ratios(entries, rounds, observations(places.inputs))
-        yield {
-            "rounds": len(rounds),
-            "rows": rows(places.inputs),
-            "sampled_rows": rows(places.sampled),
-            "contenders": [_as_json(entry) for entry in entries.values()],
-            "ratios": [asdict(ratio) for ratio in found],
+        _check_build(company, state)
+    for number in range(1, size.rounds + 1):
+        say(f"Round {number} of {size.rounds}")
+        taken = {name: _timed(state.entries[name], once, say) for name, once in state.ready()}
+        state.rounds.append(taken)
+        yield state.found()
+    for contender in wanted:
+        if contender.is_slow:
+            taken = {HOLDFAST.name: _timed(state.entries[HOLDFAST.name], state.ours, say)}
+            usage = _check(contender, state)
+            if usage is not None:
+                taken[contender.name] = usage
+                _say_usage(contender.title, usage, say)
+            state.rounds.append(taken)
+            yield state.found()
+
+
+@dataclass
+class _State:
+    """How far the comparison has come."""
+
+    places: Places
+    entries: dict[str, Entry] = field(default_factory=dict)
+    commands: dict[str, Callable[[], Usage]] = field(default_factory=dict)
+    rounds: list[dict[str, Usage]] = field(default_factory=list)
+
+    def ready(self) -> Iterator[tuple[str, Callable[[], Usage]]]:
+        """Yield who came to the right numbers, and how to run it."""
+        yield from self.commands.items()
+
+    @property
+    def ours(self) -> Callable[[], Usage]:
+        """Return how Holdfast's own SQL is run."""
+        return self.commands[HOLDFAST.name]
+
+    def found(self) -> dict[str, Any]:
+        """Return everything so far, in a form that JSON can hold."""
+        for name, entry in self.entries.items():
+            entry.usages = [taken[name] for taken in self.rounds if name in taken]
+        whole = observations(self.places.inputs)
+        return {
+            "rounds": len(self.rounds),
+            "rows": rows(self.places.inputs),
+            "sampled_rows": rows(self.places.sampled),
+            "contenders": [_as_json(entry) for entry in self.entries.values()],
+            "ratios": [asdict(one) for one in _ratios(self.entries, self.rounds, whole)],
         }
 
 
@@ -124,50 +152,53 @@ def _ratios(
     return found
 
 
-def _check(
-    contender: Contender,
-    places: Places,
-    entry: Entry,
-    commands: dict[str, Callable[[], Usage]],
-) -> None:
-    """Install a contender, run it once, and hold its numbers against the limit's."""
+def _check(contender: Contender, state: _State) -> Usage | None:
+    """Install a contender, run it once, and hold its numbers against the limit's.
+
+    Returns what it took where the numbers are right, None otherwise.
+    """
+    places = state.places
     inputs = places.sampled if contender.is_sampled else places.inputs
-    entry.observations = observations(inputs)
+    entry = state.entries[contender.name] = Entry(
+        contender.name, contender.title, observations=observations(inputs)
+    )
     try:
         python = environment(contender, places)
         entry.versions = versions(contender, python)
     except subprocess.CalledProcessError as error:
         entry.problem = f"could not be installed: {_end(error.stderr)}"
-        return
+        return None
 
     def once() -> Usage:
         return _run(contender.name, contender.script, python, inputs, places)
 
     try:
-        once()
+        reference = LIMIT.name
         if contender.is_sampled:
             # The limit on the same fewer customers.
-            reference = _run(
-                f"{LIMIT.name}_sampled", LIMIT.script, environment(LIMIT, places), inputs, places
-            ) and _out(places, f"{LIMIT.name}_sampled")
-        else:
-            reference = _out(places, LIMIT.name)
-        entry.agreement = compare(_out(places, contender.name), reference)
+            reference = f"{LIMIT.name}_sampled"
+            _run(reference, LIMIT.script, environment(LIMIT, places), inputs, places)
+        usage = once()
+        entry.agreement = compare(_out(places, contender.name), _out(places, reference))
     except HoldfastError as error:
         entry.problem = f"failed: {_end(str(error))}"
-        return
+        return None
     if entry.agreement.different:
         entry.problem = f"{entry.agreement.different:,} cells differ from the limit's"
-        return
-    commands[contender.name] = once
+        return None
+    if not contender.is_slow:
+        state.commands[contender.name] = once
+    return usage
 
 
-def _check_build(
-    company: Path, places: Places, entry: Entry, commands: dict[str, Callable[[], Usage]]
-) -> None:
+def _check_build(company: Path, state: _State) -> None:
     """Let dbt itself build the model in the company's warehouse, with the default windows."""
-    settings = settings_in(company)
-    entry.observations = observations(places.inputs)
+    places, settings = state.places, settings_in(company)
+    entry = state.entries[BUILD] = Entry(
+        BUILD,
+        "Holdfast: dbt build of the model, with its tests",
+        observations=observations(places.inputs),
+    )
     command = ["-m", "dbt.cli.main", "build", "--full-refresh", "--select", MODEL]
     command += ["--exclude-resource-type", "unit_test", "--project-dir", str(ROOT)]
     command += ["--profiles-dir", str(ROOT), "--log-path", str(settings.log_dir)]
@@ -198,30 +229,19 @@ def _check_build(
         entry.problem = f"{entry.agreement.different:,} cells differ from the limit's"
         return
     entry.versions = versions(HOLDFAST, Path(python))
-    commands[BUILD] = once
+    state.commands[BUILD] = once
 
 
-def _rounds(
-    entries: Mapping[str, Entry],
-    commands: Mapping[str, Callable[[], Usage]],
-    count: int,
-    say: Say,
-) -> Iterator[dict[str, Usage]]:
-    """Run everyone in turn, again and again; who takes very long, once."""
-    tired: set[str] = set()
-    for number in range(1, count + 1):
-        taken: dict[str, Usage] = {}
-        for name, once in commands.items():
-            if name in tired:
-                continue
-            taken[name] = usage = once()
-            say(
-                f"Round {number} of {count}: {entries[name].title}: {usage.wall:.1f} s, "
-                f"processor {usage.cpu:.1f} s, {usage.peak_mb:,.0f} MB"
-            )
-            if usage.wall > _LONG_SECONDS:
-                tired.add(name)
-        yield taken
+def _timed(entry: Entry, once: Callable[[], Usage], say: Say) -> Usage:
+    usage = once()
+    _say_usage(entry.title, usage, say)
+    return usage
+
+
+def _say_usage(title: str, usage: Usage, say: Say) -> None:
+    say(
+        f"{title}: {usage.wall:.1f} s, processor {usage.cpu:.1f} s, {usage.peak_mb:,.0f} MB at most"
+    )
 
 
 def _run(name: str, script: Path, python: Path, inputs: Path, places: Places) -> Usage:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -27,14 +28,14 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
-from readers import Read, readers, troubles  # noqa: E402
+from readers import Reads, readers, troubles  # noqa: E402
 from under_load import MIXTURES, Company  # noqa: E402
 
 from ml.publish import publish  # noqa: E402
 from ml.settings import load_settings  # noqa: E402
 
 READERS = 10
-EARLIER = {"known_until": "2025-01-05"}
+EARLIER = datetime(2025, 1, 5)
 
 
 class Swaps:
@@ -65,32 +66,31 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float | int | None]:
     }
 
 
-def told(stretches: Sequence[Sequence[Read]], reads: Sequence[Read]) -> dict[str, object]:
+def told(reads: Reads) -> dict[str, object]:
     """Return the waits at the swap and elsewhere, and what troubles there were."""
-    return {
-        "elsewhere": percentiles([read.wait for read in reads if read not in stretches[0]]),
-        "at the swap": percentiles([read.wait for read in stretches[0]]),
-        "files seen": len({read.file for read in reads}),
-        "troubles": troubles(reads),
-    }
-
-
-def at_swaps(by_reader: Sequence[Sequence[Read]]) -> list[Read]:
-    """Return the reads during which the file was replaced, and the first of each new file."""
-    return [
+    at_swap = [
         read
-        for own in by_reader
+        for own in reads.by_reader
         for before, read in zip(own, own[1:], strict=False)
         if before.file != read.file
     ]
+    elsewhere = set(reads.all) - set(at_swap)
+    return {
+        "first read of a new file": percentiles([read.wait for read in at_swap]),
+        "other reads": percentiles([read.wait for read in elsewhere]),
+        "files seen": len({read.file for read in reads.all}),
+        "troubles": troubles(reads.all),
+    }
 
 
-def measure(company: Company, publications: int, seconds: float, pause: float) -> dict[str, object]:
+def measure(
+    company: Company, whole: Company, publications: int, seconds: float, pause: float
+) -> dict[str, object]:
     """Measure the three stretches on one company that has been built up to an earlier day."""
     found: dict[str, object] = {}
     with readers(company.marts, MIXTURES, count=READERS, pause=pause) as reads:
         time.sleep(seconds)
-    found["nobody publishes"] = told([at_swaps(reads.by_reader)], reads.all)
+    found["nobody publishes"] = told(reads)
     os.environ.update(company.environment)
     settings = load_settings(company.project)
     swaps = Swaps()
@@ -99,13 +99,14 @@ def measure(company: Company, publications: int, seconds: float, pause: float) -
             with duckdb.connect(str(company.warehouse)) as warehouse:
                 warehouse.execute(f"comment on table marts.retention_worklist is '{number}'")
             publish(settings)
-    found["publishing again and again"] = told([at_swaps(reads.by_reader)], reads.all)
+    found["publishing again and again"] = told(reads)
     found["the replacing itself"] = percentiles([end - start for start, end in swaps.times])
+    company.take(whole.local / "raw")
     with readers(company.marts, MIXTURES, count=READERS, pause=pause) as reads:
         ended = company.run("run")
     if ended.exit_code:
         raise SystemExit(f"The run failed: {ended.output}")
-    found["a whole run"] = told([at_swaps(reads.by_reader)], reads.all)
+    found["a whole run"] = told(reads)
     return found
 
 
@@ -121,11 +122,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="holdfast-readers-"))
-    company = Company.made(folder, customers=options.customers)
-    ended = company.run("run", vars=EARLIER)
+    whole = Company.made(folder / "whole", customers=options.customers)
+    company = whole.copy(folder / "company", until=EARLIER)
+    ended = company.run("run")
     if ended.exit_code:
         raise SystemExit(f"The first run failed: {ended.output}")
-    found = measure(company, options.publications, options.seconds, options.pause)
+    found = measure(company, whole, options.publications, options.seconds, options.pause)
     report = {
         "customers": options.customers,
         "readers": READERS,

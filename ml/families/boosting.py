@@ -1,7 +1,9 @@
 """LightGBM."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import lightgbm
 import numpy as np
@@ -9,10 +11,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
+from ml.families import tree_shap
 from ml.families.encode import coded
 from ml.families.protocol import CLASSIFY, ENCODE, drawn_seed, mean_one, shares
 
 Floats = NDArray[np.float64]
+
+# Worked out when they are first asked for, and not saved with a model.
+_TABLES: WeakKeyDictionary[lightgbm.Booster, tuple[tree_shap.Tree, ...] | None] = (
+    WeakKeyDictionary()
+)
 
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -68,8 +76,17 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def contributions(self, encoded: Floats) -> Floats:
         """Return the mean of the boosters' exact TreeSHAP values, base last."""
         total = np.zeros((len(encoded), encoded.shape[1] + 1))
+        threads = int(self.params.get("n_jobs") or os.cpu_count() or 1)
         for booster in self.boosters_:
-            total += booster.predict(encoded, pred_contrib=True)
+            if booster not in _TABLES:
+                _TABLES[booster] = tree_shap.tabulate(booster)
+            tables = _TABLES[booster]
+            # Trees with many leaves, as a project may set them, are left to LightGBM.
+            total += (
+                booster.predict(encoded, pred_contrib=True)
+                if tables is None
+                else tree_shap.contributions(tables, encoded, threads)
+            )
         return total / len(self.boosters_)
 
     def importance(self) -> Floats:

@@ -328,7 +328,8 @@ def _with_values(connection: psycopg.Connection[Any], sql: str, params: Params) 
     if not params:
         return sql.encode()
     placed, values = by_place(sql.replace("%", "%%"), params, mark="%s")
-    return psycopg.ClientCursor(connection).mogrify(placed, values).encode()
+    statement: str = psycopg.ClientCursor(connection).mogrify(placed, values)
+    return statement.encode()
 
 
 def _described(

@@ -310,7 +310,8 @@ def batches_of(frame: DataFrame) -> Iterator[pa.RecordBatch]:
 
 
 def _is_elsewhere(session: SparkSession, parameters: Mapping[str, str]) -> bool:
-    return session.conf.get(_CATALOGUE, None) != parameters.get(_CATALOGUE)
+    opened: str | None = session.conf.get(_CATALOGUE, None)
+    return opened != parameters.get(_CATALOGUE)
 
 
 def _without_zone(table: pa.Table) -> pa.Table:

@@ -270,7 +270,6 @@ class Company:
         started = time.perf_counter()
         process.start()
         if kill_at is not None and _wait_for(kill_at, trail, process.is_alive):
-            time.sleep(kill_at.delay)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid or 0, signal.SIGKILL)
         process.join()
@@ -410,9 +409,14 @@ def _spread(events: Sequence[Event]) -> list[Event]:
 
 
 def _wait_for(moment: Moment, trail: Path, is_alive: Callable[[], bool]) -> bool:
+    """Wait for a moment, or until what comes next is reported: runs differ in how fast they are."""
+    began: float | None = None
     while is_alive():
-        if any(each.what == moment.what for each in _events(trail)):
-            return True
+        reported = [event.what for event in _events(trail)]
+        if moment.what in reported:
+            began = began or time.perf_counter()
+            if reported[-1] != moment.what or time.perf_counter() - began >= moment.delay:
+                return True
         time.sleep(0.005)
     return False
 
