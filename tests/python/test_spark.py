@@ -27,7 +27,7 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 
 pytestmark = pytest.mark.spark
 
-CUSTOMERS, MONTHS, SEED = 150, 10, 7
+CUSTOMERS, MONTHS, SEED = 200, 10, 7
 NO_LIMIT: dict[str, None] = {}
 BUILT = ["build", "--resource-type", "model", "--resource-type", "seed"]
 # A session of a few minutes ends before the second compiler has paid for itself: half the time.
@@ -143,6 +143,19 @@ def test_from_gold_to_the_published_worklist(company: Company) -> None:
             "select count(*) from retention_worklist where churn_probability is null"
         ).fetchone() or (None,)
     assert worst == 0
+
+
+def test_a_replay_of_one_date_finds_every_cell_the_same(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    with open_warehouse(company.spark, read_only=True) as warehouse:
+        days = warehouse.query("select distinct as_of_date from gold.observations order by 1")
+    result = replay(company.spark, as_of=[days["as_of_date"][2].as_py()])
+    assert result.cells > 1000
+    assert result.is_green, result.to_dict()
+    with open_warehouse(company.spark, read_only=True) as warehouse:
+        found = warehouse.query("select count(*) as n from ml.audit_findings")
+    assert found["n"][0].as_py() >= 1
 
 
 @pytest.mark.parametrize("dialect", ["databricks", "spark"])
