@@ -63,8 +63,8 @@ minutes) and active days over 7, 14, 30, 60 and 90 days, and the last active day
 before the as-of date. Everyone reads the same two Parquet files and writes one. Before anything is
 timed, every cell of every result is compared with the limit's: {cells["cells"]:,} cells for
 Holdfast, {cells["different"]} differ. Each run is a whole process; everyone runs once a round, who
-is slow only once and right after a run of Holdfast's, and ratios are taken inside a round. Given are
-the median and, in brackets, the least and the most.
+is slow only once and right after a run of Holdfast's, and ratios are taken inside a round. Given
+are the median and, in brackets, the least and the most.
 
 ![How many times as long as Holdfast's SQL each one takes]({drawn.name})
 

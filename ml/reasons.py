@@ -1,6 +1,6 @@
 """Reasons in words: the phrases of the features that a score's strongest parts come from."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -103,27 +103,42 @@ def reason_words(rows: Rows, wording: Wording, row: Integers, feature: pa.Array)
     """
     encoded = feature.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
-    words = np.empty(len(row), dtype=object)
-    for code, name in enumerate(encoded.dictionary.to_pylist()):
-        places = np.flatnonzero(codes == code)
-        taken = [
-            _taken(rows, column, row[places])
-            for column in (
-                name,
-                f"{_BEFORE}{name}",
-                "observation_days",
-                f"{_BEFORE}observation_days",
-            )
-        ]
-        if not looks_at_own_window(wording.features[name]):
-            taken[2:] = [[None] * len(places)] * 2
-        # Counts repeat: each pair of values is worded once.
-        known = {values: wording.phrase(name, *values) for values in set(zip(*taken, strict=True))}
-        words[places] = [known[values] for values in zip(*taken, strict=True)]
-    return pa.array(words, pa.string())
+    by_feature = np.argsort(codes, kind="stable")
+    used, starts = np.unique(codes[by_feature], return_index=True)
+    names = encoded.dictionary.to_pylist()
+    parts = [
+        _words_of_one(rows, wording, names[code], row[places])
+        for code, places in zip(used, np.split(by_feature, starts[1:]), strict=True)
+    ]
+    if not parts:
+        return pa.array([], pa.string())
+    back = np.empty(len(by_feature), dtype=np.int64)
+    back[by_feature] = np.arange(len(by_feature))
+    return pa.concat_arrays(parts).take(pa.array(back))
 
 
-def _taken(rows: Rows, column: str, row: Integers) -> Sequence[object]:
+def _words_of_one(rows: Rows, wording: Wording, name: str, row: Integers) -> pa.Array:
+    """Return the words of reasons that come from one feature."""
+    columns = [name, f"{_BEFORE}{name}"]
+    if looks_at_own_window(wording.features[name]):
+        columns += ["observation_days", f"{_BEFORE}observation_days"]
+    coded = [_coded(rows, column, row) for column in columns]
+    # Counts repeat: each combination of values is worded once.
+    key = np.zeros(len(row), dtype=np.int64)
+    for codes, values in coded:
+        key = key * len(values) + codes
+    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+    words = [wording.phrase(name, *(values[codes[at]] for codes, values in coded)) for at in first]
+    return pa.array(words, pa.string()).take(pa.array(place))
+
+
+def _coded(rows: Rows, column: str, row: Integers) -> tuple[Integers, list[object]]:
+    """Return a column of some rows as codes, and the values that they stand for."""
     if column not in rows.schema.names:
-        return [None] * len(row)
-    return list(rows.column(column).take(pa.array(row)).to_pylist())
+        return np.zeros(len(row), dtype=np.int64), [None]
+    taken = rows.column(column).take(pa.array(row))
+    chunks = taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+    encoded = chunks.dictionary_encode()
+    values: list[object] = [*encoded.dictionary.to_pylist(), None]
+    codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64), values

@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 # 2 ** 8 patterns fit a byte, and 2 ** 8 sets of features are quickly gone through.
 _MOST_NODES = 8
 # What is looked at together should stay in the processor's cache.
-_ROWS_AT_ONCE = 8_000
+_ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
