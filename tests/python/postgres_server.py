@@ -76,11 +76,32 @@ def server() -> Iterator[dict[str, str]]:
             folder / "pg_ctl", "--pgdata", data, "--wait", "--log", home / "log",
             "--options", f"{options} -c unix_socket_directories={home}", "start",
         )  # fmt: skip
-        yield {"HOLDFAST_PG_HOST": str(home), "HOLDFAST_PG_USER": "holdfast"}
+        with _stopped_at_the_end(folder / "pg_ctl", data, home, user):
+            yield {"HOLDFAST_PG_HOST": str(home), "HOLDFAST_PG_USER": "holdfast"}
     finally:
-        if (data / "postmaster.pid").exists():
-            run(folder / "pg_ctl", "--pgdata", data, "--wait", "--mode", "immediate", "stop")
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _stopped_at_the_end(pg_ctl: Path, data: Path, home: Path, user: str | None) -> Iterator[None]:
+    """Have the server stopped by a process that waits for our end, even where we are killed."""
+    stop = 'cat > /dev/null; "$0" --pgdata "$1" --wait --mode immediate stop; rm -rf "$2"'
+    # It reads from a pipe that only we hold open, and hears of no signal to our group.
+    waiting = subprocess.Popen(
+        ["sh", "-c", stop, str(pg_ctl), str(data), str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=user,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        assert waiting.stdin is not None
+        waiting.stdin.close()
+        waiting.wait(timeout=60)
 
 
 def _other_user() -> str:

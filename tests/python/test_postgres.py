@@ -3,6 +3,9 @@
 import datetime as dt
 import itertools
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -208,6 +211,26 @@ def test_a_server_that_is_not_there_says_what_to_do(
     monkeypatch.setenv("HOLDFAST_PG_HOST", str(tmp_path))
     with pytest.raises(HoldfastError, match="Start the server, or mend the target"):
         open_warehouse(load_settings(ROOT, target="postgres"))
+
+
+def test_the_server_ends_where_the_tests_are_killed(environment: dict[str, str]) -> None:
+    program = (
+        "import time, postgres_server as tests\n"
+        "with tests.server() as found:\n"
+        "    print(found['HOLDFAST_PG_HOST'], flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", program]
+    folder = Path(__file__).parent
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout is not None
+        home = Path(tests.stdout.readline().strip())
+        assert (home / "data" / "postmaster.pid").exists()
+        tests.kill()
+    deadline = time.monotonic() + 60
+    while home.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not home.exists()
 
 
 # ---- the same silver and gold --------------------------------------------------------------------
