@@ -116,7 +116,9 @@ def test_implementations_do_what_the_definition_says(
     arguments = [sys.executable, str(ROOT / "bench" / "peers" / name / "run.py")]
     arguments += ["--activity", files.activity, "--observations", files.observations]
     arguments += ["--out", out, "--scratch", tmp_path]
-    subprocess.run(arguments, check=True, env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": "."})
+    subprocess.run(
+        arguments, check=True, env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
+    )
     rows = pq.read_table(out, columns=list(COLUMNS)).to_pylist()
     for row in rows:
         for days in WINDOWS:
