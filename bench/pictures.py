@@ -22,7 +22,10 @@ def contest(result: Mapping[str, Any], path: Path) -> Path:
         for one in result["ratios"]
         if one["base"] == "holdfast"
     }
-    bars["holdfast"] = (1.0, 1.0, 1.0)
+    processor = {
+        one["name"]: one["cpu"]["median"] for one in result["ratios"] if one["base"] == "holdfast"
+    }
+    bars["holdfast"], processor["holdfast"] = (1.0, 1.0, 1.0), 1.0
     names = sorted(bars, key=lambda name: -bars[name][0])
     colours = [
         _LIMIT if name == "limit" else _OURS if name in ("holdfast", "dbt_build") else _THEIRS
@@ -36,9 +39,10 @@ def contest(result: Mapping[str, Any], path: Path) -> Path:
         middle, least, most = bars[name]
         left.plot([least, most], [place, place], color=colour, lw=2, zorder=2)
         left.plot(middle, place, marker="o", ms=9, color=colour, zorder=3)
+        left.plot(processor[name], place, marker="|", ms=13, mew=2, color="#333", zorder=4)
         left.annotate(
             f"{middle:.2g}" if middle < 10 else f"{middle:,.0f}",
-            (most, place),
+            (max(most, processor[name]), place),
             xytext=(9, 0),
             textcoords="offset points",
             va="center",
@@ -53,7 +57,7 @@ def contest(result: Mapping[str, Any], path: Path) -> Path:
     left.minorticks_off()
     left.set_xlim(0.5, highest * 2)
     left.grid(axis="x", color="#ddd", lw=0.6)
-    left.set_xlabel("times the time of Holdfast's SQL (median and range)")
+    left.set_xlabel("times Holdfast's SQL, by the clock (point, range) and processor (bar)")
     right.barh(places, [memory[name] / 1000 for name in names], color=colours)
     right.set_xlabel("peak memory, GB")
     for axes in (left, right):
