@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from bench import contest, growth, one_day, page, results, scoring
+from bench import contest, growth, one_day, page, profile, results, scoring
 from bench.places import Places
 from bench.sizes import SIZES, Size
 from ml.errors import HoldfastError
@@ -35,6 +35,12 @@ def run_contest(size: Size, only: list[str]) -> None:
         if one["problem"]:
             print(f"{one['name']:>14}: {one['problem']}")
     print(path)
+
+
+def run_profile(size: Size, only: list[str]) -> None:
+    """Look into Holdfast's SQL, on the inputs that the comparison made."""
+    found = profile.profile(Places.of(size))
+    print(results.write("profile", size.name, command_of(size, "profile"), found))
 
 
 def run_growth(size: Size, only: list[str]) -> None:
@@ -67,6 +73,7 @@ def command_of(size: Size, part: str) -> str:
 
 PARTS = {
     "contest": run_contest,
+    "profile": run_profile,
     "scoring": run_scoring,
     "day": run_day,
     "growth": run_growth,

@@ -101,7 +101,9 @@ def _step(places: Places, customers: int, months: int, say: Say) -> Step:
     seconds = {one["unique_id"].split(".")[-1]: one["execution_time"] for one in results}
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
         observations = warehouse.execute("select count(*) from gold.observations").fetchone()[0]
-    rows = duckdb.sql(f"select count(*) from read_parquet('{raw}/activity.parquet')").fetchone()[0]
+    ((rows,),) = duckdb.sql(
+        f"select count(*) from read_parquet('{raw}/activity.parquet')"
+    ).fetchall()
     say(
         f"{customers:,} customers, {rows:,} raw rows: {usage.wall:.0f} s, processor "
         f"{usage.cpu:.0f} s, {usage.peak_mb:,.0f} MB; the model {seconds[MODEL]:.1f} s"

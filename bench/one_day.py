@@ -108,7 +108,7 @@ def _last_days(raw: Path, count: int) -> list[str]:
     """Return the last midnights before the end of the data, the earliest first."""
     last = duckdb.sql(
         f"select max(known_at)::date from read_parquet('{raw}/activity.parquet')"
-    ).fetchone()[0]
+    ).fetchall()[0][0]
     rows = duckdb.sql(
         f"select (date '{last}' - day::integer + 1)::varchar from range({count}) as days(day) "
         "order by 1"

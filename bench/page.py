@@ -14,7 +14,7 @@ Result = Mapping[str, Any]
 
 def write(size: str) -> Path:
     """Write the page of a size, from whatever results there are, and return where it lies."""
-    found = {kind: results.read(kind, size) for kind in ("contest", "scoring", "day", "growth")}
+    found = {kind: results.read(kind, size) for kind in _SECTIONS}
     parts = [_TOP]
     for kind, section in _SECTIONS.items():
         result = found[kind]
@@ -55,6 +55,7 @@ def _contest(result: Result) -> str:
     ]
     cells = by_name["holdfast"]["agreement"]
     drawn = pictures.contest(result, DOCS / "benchmarks_contest.png")
+    missed = out_of_reach(result)
     return f"""## Beside other ways to make the same features
 
 {whole["activity"]:,} rows of the ledger (customer, day, known day), {whole["observations"]:,}
@@ -74,6 +75,8 @@ are the median and, in brackets, the least and the most.
             ratio_rows,
         )
     }
+
+{chr(10).join(["Marks that were not reached:", "", *missed]) if missed else ""}
 
 featuretools works on {sampled["observations"]:,} observations; its ratio is a row's. The limit is
 no tool: it is what a compiled loop needs that knows this one task. Holdfast's SQL is the model
@@ -97,6 +100,44 @@ included.
     }
 
 {chr(10).join(["Without figures:", "", *problems]) if problems else ""}"""
+
+
+def out_of_reach(result: Result) -> list[str]:
+    """Return a sentence for each mark that was not reached, with what stands in the way."""
+    by_name = {one["name"]: one for one in result["contenders"]}
+    limit = by_name["limit"]
+    found = []
+    for one in result["ratios"]:
+        if one["is_met"] is not False or one["base"] != "holdfast":
+            continue
+        peer = by_name[one["name"]]
+        scale = limit["observations"] / peer["observations"]
+        clock = scale * peer["wall"]["median"] / limit["wall"]["median"]
+        processor = scale * peer["cpu"]["median"] / limit["cpu"]["median"]
+        beyond = max(clock, processor) < one["mark"]
+        found.append(
+            f"- {peer['title']}: it takes {clock:.1f} times the limit's time by the clock and "
+            f"{processor:.1f} times its processor time"
+            + (
+                f"; to be {one['mark']:g} times as fast as it, Holdfast would have to be faster "
+                "than the limit."
+                if beyond
+                else "."
+            )
+        )
+    return found
+
+
+def _profile(result: Result) -> str:
+    rows = [
+        [one["operator"], f"{one['share']:.1%}", f"{one['rows']:,}", one["on"][:110]]
+        for one in result["operators"]
+    ]
+    return f"""### Where the time of Holdfast's SQL goes
+
+DuckDB's own account of the model, its longest operators.
+
+{_table(["operator", "share", "rows out", "on"], rows)}"""
 
 
 def _scoring(result: Result) -> str:
@@ -229,14 +270,23 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _spread(one: Mapping[str, float], form: str) -> str:
-    return f"{form.format(one['median'])} [{form.format(one['least'])}, {form.format(one['most'])}]"
+    middle = form.format(one["median"])
+    if one["least"] == one["most"]:
+        return middle
+    return f"{middle} [{form.format(one['least'])}, {form.format(one['most'])}]"
 
 
 def _times(one: Mapping[str, float], scale: float = 1.0) -> str:
     return _spread({name: scale * value for name, value in one.items()}, "{:.2f}")
 
 
-_SECTIONS = {"contest": _contest, "scoring": _scoring, "day": _day, "growth": _growth}
+_SECTIONS = {
+    "contest": _contest,
+    "profile": _profile,
+    "scoring": _scoring,
+    "day": _day,
+    "growth": _growth,
+}
 
 _TOP = f"""# Benchmarks
 

@@ -22,35 +22,42 @@ def contest(result: Mapping[str, Any], path: Path) -> Path:
         for one in result["ratios"]
         if one["base"] == "holdfast"
     }
-    bars["holdfast"] = (1.0, 1.0, 1.0)
+    processor = {
+        one["name"]: one["cpu"]["median"] for one in result["ratios"] if one["base"] == "holdfast"
+    }
+    bars["holdfast"], processor["holdfast"] = (1.0, 1.0, 1.0), 1.0
     names = sorted(bars, key=lambda name: -bars[name][0])
     colours = [
         _LIMIT if name == "limit" else _OURS if name in ("holdfast", "dbt_build") else _THEIRS
         for name in names
     ]
-    figure = Figure(figsize=(10, 0.55 * len(names) + 1.6), layout="constrained")
+    figure = Figure(figsize=(10, 0.42 * len(names) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
-    middles = [bars[name][0] for name in names]
-    spread = [
-        [bars[name][0] - bars[name][1] for name in names],
-        [bars[name][2] - bars[name][0] for name in names],
-    ]
     places = range(len(names))
-    left.barh(places, middles, xerr=spread, color=colours, error_kw={"ecolor": "#333", "lw": 1})
-    left.set_yticks(places, [titles[name] for name in names])
-    left.set_xscale("log")
-    left.axvline(1, color="#333", lw=0.8)
-    for place, name in enumerate(names):
+    # Points, not bars: a bar has no beginning on a logarithmic scale.
+    for place, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        middle, least, most = bars[name]
+        left.plot([least, most], [place, place], color=colour, lw=2, zorder=2)
+        left.plot(middle, place, marker="o", ms=9, color=colour, zorder=3)
+        left.plot(processor[name], place, marker="|", ms=13, mew=2, color="#333", zorder=4)
         left.annotate(
-            f"{bars[name][0]:.2g}" if bars[name][0] < 10 else f"{bars[name][0]:,.0f}",
-            (bars[name][2], place),
-            xytext=(5, 0),
+            f"{middle:.2g}" if middle < 10 else f"{middle:,.0f}",
+            (max(most, processor[name]), place),
+            xytext=(9, 0),
             textcoords="offset points",
             va="center",
             fontsize=9,
         )
-    left.set_xlim(right=max(bars[name][2] for name in names) * 2)
-    left.set_xlabel("times the time of Holdfast's SQL (log scale; bars: median, lines: range)")
+    left.set_yticks(places, [titles[name] for name in names])
+    left.set_xscale("log")
+    left.axvline(1, color="#333", lw=0.8, zorder=1)
+    highest = max(bars[name][2] for name in names)
+    ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick < highest * 2]
+    left.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    left.minorticks_off()
+    left.set_xlim(0.5, highest * 2)
+    left.grid(axis="x", color="#ddd", lw=0.6)
+    left.set_xlabel("times Holdfast's SQL, by the clock (point, range) and processor (bar)")
     right.barh(places, [memory[name] / 1000 for name in names], color=colours)
     right.set_xlabel("peak memory, GB")
     for axes in (left, right):

@@ -16,7 +16,9 @@ from conftest import ROOT
 from bench.agreement import Agreement, compare
 from bench.contenders import ALL
 from bench.one_day import model_time
+from bench.page import out_of_reach
 from bench.process import Usage, measure
+from bench.profile import shares
 from bench.ratios import Spread, ratios, slope
 from bench.work import COLUMNS, LAST, MEASURES, WINDOWS, Files, column
 
@@ -116,7 +118,9 @@ def test_implementations_do_what_the_definition_says(
     arguments = [sys.executable, str(ROOT / "bench" / "peers" / name / "run.py")]
     arguments += ["--activity", files.activity, "--observations", files.observations]
     arguments += ["--out", out, "--scratch", tmp_path]
-    subprocess.run(arguments, check=True, env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": "."})
+    subprocess.run(
+        arguments, check=True, env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
+    )
     rows = pq.read_table(out, columns=list(COLUMNS)).to_pylist()
     for row in rows:
         for days in WINDOWS:
@@ -216,3 +220,48 @@ def test_contenders_are_complete(contender: object) -> None:
         for line in contender.requirements.read_text().splitlines():
             name, _, number = line.partition("==")
             assert name and number
+
+
+def test_a_mark_that_asks_for_more_than_the_limit_says_so() -> None:
+    def taken(name: str, wall: float, cpu: float, rows: int) -> dict:
+        return {
+            "name": name,
+            "title": name,
+            "wall": {"median": wall},
+            "cpu": {"median": cpu},
+            "observations": rows,
+        }
+
+    result = {
+        "contenders": [
+            taken("limit", 10, 8, 100),
+            taken("near", 25, 24, 100),
+            # A tenth of the rows: 60 times the limit for a row.
+            taken("sampled", 60, 40, 10),
+            taken("met", 90, 90, 100),
+        ],
+        "ratios": [
+            {"name": "near", "base": "holdfast", "mark": 5, "is_met": False},
+            {"name": "sampled", "base": "holdfast", "mark": 50, "is_met": False},
+            {"name": "met", "base": "holdfast", "mark": 5, "is_met": True},
+            {"name": "limit", "base": "holdfast", "mark": None, "is_met": None},
+        ],
+    }
+    near, sampled = out_of_reach(result)
+    assert "2.5 times" in near and "3.0 times" in near
+    assert near.endswith("Holdfast would have to be faster than the limit.")
+    assert "60.0 times" in sampled and "faster than the limit" not in sampled
+
+
+def test_shares_of_a_profile_add_up() -> None:
+    scan = {"type": "SCAN", "timing": 3.0, "intermediate_rows": 7, "children": []}
+    group = {
+        "type": "HASH_GROUP_BY",
+        "timing": 1.0,
+        "intermediate_rows": 2,
+        "extra_info": {"Groups": "#0"},
+        "children": [scan],
+    }
+    found = list(shares({"operator": [group]}))
+    assert [one["share"] for one in found] == [0.25, 0.75]
+    assert [one["on"] for one in found] == ["#0", ""]
