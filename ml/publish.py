@@ -115,6 +115,7 @@ def publish(settings: Settings, *, progress: Progress | None = None) -> PublishR
             ) from error
         finally:
             remove(new_path)
+            remove(new_path.with_name(f"{new_path.name}.wal"))
     return result
 
 
