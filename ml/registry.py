@@ -168,7 +168,9 @@ class Registry:
         try:
             yield run_id
         except BaseException:
-            self._client.set_terminated(run_id, status="FAILED")
+            # What went wrong is worth more than that it could not be marked, on a full disk say.
+            with suppress(Exception):
+                self._client.set_terminated(run_id, status="FAILED")
             raise
         with _readable_errors(self._uri):
             self._client.set_terminated(run_id, status="FINISHED")

@@ -75,7 +75,7 @@ def readers(path: Path, look: str, *, count: int, pause: float) -> Iterator[Read
         ends.append((process, receiver))
     found = Reads()
     for _ in range(count):
-        ready.acquire()
+        assert ready.acquire(timeout=120), "a reader did not begin to read"
     try:
         yield found
     finally:

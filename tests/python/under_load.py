@@ -29,6 +29,8 @@ from ml.simulate import simulate
 
 # Starting a command takes longer than most of its steps do on so small a company. A server that
 # has imported everything and started no thread forks each command from itself.
+# It must be told here, as `holdfast` tells it first of all, that MLflow is to keep quiet.
+os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "0")
 _STARTER = multiprocessing.get_context("forkserver")
 _STARTER.set_forkserver_preload(
     [

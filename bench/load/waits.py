@@ -6,7 +6,7 @@ Three stretches are measured in turn: nobody publishes; marts are published as f
 build of new data runs from raw files to published marts. A read is one at the swap when the file
 was replaced while it waited, or it was its reader's first of the new file.
 
-    .venv/bin/python bench/load/readers.py
+    .venv/bin/python bench/load/waits.py
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--pause", type=float, default=0.1)
     parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results" / "readers.json"
+        "--out", type=Path, default=Path(__file__).parent / "results" / "waits.json"
     )
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="holdfast-readers-"))
