@@ -146,7 +146,6 @@ def _result(path: Path, wanted: dict[str, _Relation]) -> PublishResult:
         rows={name: relation.row_count for name, relation in wanted.items()},
         is_new=_published(path) != wanted,
     )
-<<<<<<< HEAD
 
 
 @contextlib.contextmanager
@@ -163,23 +162,7 @@ def _new_file(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         remove(new_path)
-=======
-    if result.is_new:
-        remove_leftovers(path)
-        new_path = half_path(path)
-        try:
-            _copy(settings.warehouse_path, wanted, new_path, progress)
-            _replace(new_path, path)
-        except (duckdb.Error, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise known_error(path, reason) or HoldfastError(
-                f"Cannot publish {path}: {reason}. The file of the last run is still there."
-            ) from error
-        finally:
-            remove(new_path)
-            remove(new_path.with_name(f"{new_path.name}.wal"))
-    return result
->>>>>>> 3d1ba83b9e33672608f48bb2a303531a0054ce5d
+        remove(new_path.with_name(f"{new_path.name}.wal"))
 
 
 def _contents(warehouse: Warehouse, schema: str) -> dict[str, _Relation]:
