@@ -17,7 +17,8 @@ Integers = NDArray[np.int64]
 # Less than four weeks is no month to compare with; where the grid is monthly, the date before last
 # may be the first that is far enough.
 _NEAREST, _FARTHEST = timedelta(days=28), timedelta(days=62)
-_BEFORE = "before."
+# No dot: Spark takes one in a name for a path.
+_BEFORE = "before__"
 
 
 @dataclass(frozen=True)
