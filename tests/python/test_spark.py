@@ -145,6 +145,19 @@ def test_from_gold_to_the_published_worklist(company: Company) -> None:
     assert worst == 0
 
 
+def test_a_replay_of_one_date_finds_every_cell_the_same(company: Company) -> None:
+    from ml.audit.replay import replay
+
+    with open_warehouse(company.spark, read_only=True) as warehouse:
+        days = warehouse.query("select distinct as_of_date from gold.observations order by 1")
+    result = replay(company.spark, as_of=[days["as_of_date"][2].as_py()])
+    assert result.cells > 1000
+    assert result.is_green, result.to_dict()
+    with open_warehouse(company.spark, read_only=True) as warehouse:
+        found = warehouse.query("select count(*) as n from ml.audit_findings")
+    assert found["n"][0].as_py() >= 1
+
+
 @pytest.mark.parametrize("dialect", ["databricks", "spark"])
 def test_what_was_compiled_parses_elsewhere(company: Company, dialect: str) -> None:
     sqlglot = pytest.importorskip("sqlglot", reason="the extra `engines` is not installed")
