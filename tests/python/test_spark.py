@@ -27,7 +27,7 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 
 pytestmark = pytest.mark.spark
 
-CUSTOMERS, MONTHS, SEED = 150, 10, 7
+CUSTOMERS, MONTHS, SEED = 200, 10, 7
 NO_LIMIT: dict[str, None] = {}
 BUILT = ["build", "--resource-type", "model", "--resource-type", "seed"]
 # A session of a few minutes ends before the second compiler has paid for itself: half the time.
