@@ -56,8 +56,10 @@ class SparkWarehouse(Warehouse):
             Where Spark is not there, another process holds its catalogue, or nothing was built.
         """
         warehouse = cls(credentials)
+        # At once, also for writing: what dbt runs next in this process takes up what it finds.
+        session = warehouse.session
         with _readable_errors(warehouse.address):
-            if read_only and not warehouse.session.catalog.databaseExists("gold"):
+            if read_only and not session.catalog.databaseExists("gold"):
                 raise HoldfastError(
                     "Spark has no schema gold. Build it first: `holdfast run` (or `dbt build`)."
                 )
@@ -274,8 +276,7 @@ def session_of(credentials: Any) -> SparkSession:
         return active or SparkSession.builder.getOrCreate()
     parameters = {name: str(value) for name, value in credentials.server_side_parameters.items()}
     if active is not None and _is_elsewhere(active, parameters):
-        # One process has one session; its catalogue can't be changed while it runs.
-        active.stop()
+        _end(active)
     if parameters.get("spark.master", "").startswith("local"):
         # Spark would start whatever `python3` is on the PATH to apply a model.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -307,6 +308,26 @@ def batches_of(frame: DataFrame) -> Iterator[pa.RecordBatch]:
         with pa.ipc.open_stream(bytes(row["batch"])) as reader:
             for batch in reader:
                 yield from _without_zone(pa.Table.from_batches([batch])).to_batches()
+
+
+def _end(session: SparkSession) -> None:
+    """Stop a session and its Java machine.
+
+    The machine too: Hive's catalogue is remembered by each of its threads, and a thread that had
+    served one project went on writing into that project's tables for the next.
+    """
+    from pyspark import SparkContext
+
+    session.stop()
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    gateway.shutdown()
+    # It ends when nobody can write to it any more; until then it holds the catalogue.
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=60)
+    SparkContext._gateway = None
+    SparkContext._jvm = None
 
 
 def _is_elsewhere(session: SparkSession, parameters: Mapping[str, str]) -> bool:

@@ -222,6 +222,25 @@ def test_a_slice_is_replaced_alone_and_twice_is_as_once(company: Company, partit
         warehouse.execute("drop table ml.slices")
 
 
+def test_dbt_never_builds_in_the_catalogue_of_another_project(
+    company: Company, tmp_path: Path
+) -> None:
+    def relations(settings: Settings) -> list[str]:
+        with open_warehouse(settings) as warehouse:
+            return [str(each) for each in warehouse.relations(["bronze"])]
+
+    with open_warehouse(company.spark) as warehouse:
+        # Every project has a schema ml; a thread that remembers this one would not make another.
+        warehouse.execute("create schema if not exists ml")
+    before = relations(company.spark)
+    other = on_spark(company.spark, tmp_path)
+    # Twice: the first time in threads of their own, the second in threads that served another.
+    for seed in ("ticket_intents", "onboarding_steps"):
+        dbt.run_dbt(other, ["seed", "--select", seed])
+        assert relations(company.spark) == before
+    assert relations(other) == ["bronze.onboarding_steps", "bronze.ticket_intents"]
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 
