@@ -105,12 +105,12 @@ def _build(settings: Settings, what: str, say: Say) -> Build:
 
 
 def _last_days(raw: Path, count: int) -> list[str]:
-    """Return the last midnights before the end of the data, the earliest first."""
+    """Return the midnights that the last days of the data begin with, the earliest first."""
     last = duckdb.sql(
         f"select max(known_at)::date from read_parquet('{raw}/activity.parquet')"
     ).fetchall()[0][0]
     rows = duckdb.sql(
-        f"select (date '{last}' - day::integer + 1)::varchar from range({count}) as days(day) "
+        f"select (date '{last}' - day::integer)::varchar from range({count}) as days(day) "
         "order by 1"
     ).fetchall()
     return [row[0] for row in rows]

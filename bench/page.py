@@ -255,12 +255,19 @@ below {result["mark"]}).
 
 def _where(result: Result) -> str:
     machine = result["machine"]
+    # With more at work than there are cores, the clock measures the neighbours.
+    busy = (
+        " The machine was busy, so read processor time; the clock's figures are mostly waiting."
+        if machine["load_at_start"] > machine["cores"] + 1
+        else ""
+    )
+    note = f" {result['note']}" if "note" in result else ""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return (
         f"`{result['command']}`, measured on {result['measured_at']}: {machine['cores']} cores "
         f"({machine['processor']}) shared with other work (load {machine['load_at_start']:.1f} "
         f"when the result was written), {machine['memory_gb']} GB, {machine['system']}, Python "
-        f"{machine['python']}; {versions}."
+        f"{machine['python']}; {versions}.{busy}{note}"
     )
 
 
