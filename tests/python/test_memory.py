@@ -9,7 +9,7 @@ from ml import memory
 from ml.errors import UsageError
 from ml.memory import as_bytes, engine_limit, share_of_engine
 from ml.shortage import shortage
-from ml.warehouse import Warehouse
+from ml.warehouse.duckdb import DuckDBWarehouse
 
 GIB = 1 << 30
 
@@ -41,7 +41,7 @@ def test_a_small_machine_gives_the_engine_less_than_its_usual_share(
 
 def test_the_warehouse_heeds_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_MEMORY_LIMIT", "300MiB")
-    with Warehouse.open(tmp_path / "warehouse.duckdb") as warehouse:
+    with DuckDBWarehouse.open(tmp_path / "warehouse.duckdb") as warehouse:
         found = warehouse.query("select current_setting('memory_limit') as limit")
     assert found["limit"][0].as_py() == "300.0 MiB"
 

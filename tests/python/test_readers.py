@@ -10,7 +10,7 @@ from readers import read_once, readers, troubles
 
 from ml.publish import publish
 from ml.settings import Settings, load_settings
-from ml.warehouse import Warehouse
+from ml.warehouse.duckdb import DuckDBWarehouse
 
 READERS = 10
 PUBLICATIONS = 6
@@ -20,7 +20,7 @@ CAPACITY = 200
 
 def build(settings: Settings, publication: int) -> None:
     """Write all marts anew, one after the other: who looks between two sees two builds."""
-    with Warehouse.open(settings.warehouse_path) as warehouse:
+    with DuckDBWarehouse.open(settings.warehouse_path) as warehouse:
         warehouse.execute("create schema if not exists marts")
         warehouse.execute(
             "create or replace table marts.customer_risk as select 'c' || range as customer_id, "
