@@ -28,7 +28,7 @@ test: $(INSTALLED)  ## Every test, dbt's own among them
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not postgres and not spark"
 
 engines: $(ENGINES)  ## Install the other engines' extras, and hold the engines against DuckDB
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "postgres or spark"
+	$(BIN)/python -m pytest -m "postgres or spark"
 
 # SIZE=small takes minutes; PART is one of contest, growth, day, scoring, page.
 SIZE ?= full

@@ -3,8 +3,10 @@
 import io
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,11 @@ from ml.progress import Steps
 from ml.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
+
+# A worker of pytest-xdist has a main module without a file. pyspark, where it is installed, takes
+# that for a run of its own doctests, and ends the process when Great Expectations imports it.
+if find_spec("pyspark") is not None:
+    vars(sys.modules["__main__"]).setdefault("__file__", __file__)
 
 # Large enough to train on, small enough to wait for.
 CUSTOMERS = 800
