@@ -22,6 +22,7 @@ from ml.profile import SPARKS, engine_of
 from ml.progress import Progress, silent
 from ml.reasons import Wording
 from ml.registry import RegisteredVersion, Registry
+from ml.scored_batch import scored_batch
 from ml.settings import Settings
 from ml.training_set import require_features
 from ml.warehouse import Warehouse, open_warehouse, require_warehouse
@@ -301,29 +302,6 @@ def _query(wording: Wording) -> str:
 
 def _params(wanted: _Slice) -> list[object]:
     return [wanted.wording.before_date, wanted.as_of_date]
-
-
-def scored_batch(
-    model: ChurnModel, batch: pa.RecordBatch, wording: Wording, most: int
-) -> tuple[Floats, pa.RecordBatch]:
-    """Return the raw scores of some customers, and their reasons in long form."""
-    parts = explain.contributions(model, matrix.to_frame(batch, model.types))
-    return parts.raw_score, _reasons(batch, parts, wording, most)
-
-
-def _reasons(
-    batch: pa.RecordBatch, parts: explain.Contributions, wording: Wording, most: int
-) -> pa.RecordBatch:
-    top = explain.top_reasons(parts.values, most)
-    columns = explain.reason_columns(batch, parts.features, top)
-    row = np.asarray(columns.pop("row"))
-    return pa.RecordBatch.from_pydict(
-        {
-            "customer_id": batch.column("customer_id").take(pa.array(row)),
-            **columns,
-            "reason": reasons.reason_words(batch, wording, row, columns["feature"]),
-        }
-    )
 
 
 def ranking(customer_id: pa.Array, score: Floats, probability: Floats) -> Integers:

@@ -18,6 +18,7 @@ from ml import checks, door
 from ml.errors import HoldfastError
 from ml.estimators import ChurnModel
 from ml.reasons import Wording
+from ml.scored_batch import scored_batch
 from ml.settings import Settings
 from ml.warehouse import Warehouse
 from ml.warehouse.spark import SparkWarehouse
@@ -190,8 +191,6 @@ def _applied(task: Task) -> Any:
 
 def staged_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield predictions and reasons of some customers as rows of the staging table."""
-    from ml.score import scored_batch
-
     model, wording, most = pickle.loads(payload)
     for batch in batches:
         if not batch.num_rows:
