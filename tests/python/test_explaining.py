@@ -256,8 +256,8 @@ def test_a_window_that_grew_with_the_cohort_is_not_compared():
             "customer_id": ["a", "b", "c"],
             "observation_days": [30, 60, 60],
             "logins_obs": [5, 5, 5],
-            "before.observation_days": [30, 30, None],
-            "before.logins_obs": [20, 20, None],
+            "before__observation_days": [30, 30, None],
+            "before__logins_obs": [20, 20, None],
         }
     )
     names = [f'now."{name}"' for name in ("customer_id", "observation_days", "logins_obs")]
