@@ -68,7 +68,7 @@ def make_record(
         evaluations=(*judged.evaluations, *validated.evaluations),
         label_rates=_label_rates(data),
         truth=truth,
-        notes=_notes(frame.loc[split.train], model),
+        notes=_notes(data, frame.loc[split.train], model),
     )
 
 
@@ -88,8 +88,13 @@ def _label_rates(data: LabelledRows) -> tuple[LabelRate, ...]:
     )
 
 
-def _notes(train_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
+def _notes(data: LabelledRows, train_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
     notes = []
+    if not data.sample.is_all:
+        notes.append(
+            f"gold has more rows than `train.max_rows`: read were those of {data.sample.share:.2%} "
+            f"of the customers, {data.customer.size:,} rows, each for {data.sample.weight:.2f} rows"
+        )
     empty = [name for name in model.types if train_frame[name].isna().all()]
     if empty:
         notes.append(f"null in every training row, kept: {', '.join(empty)}")

@@ -12,6 +12,7 @@ from ml.fit import forecasts
 from ml.judge import Evaluation, judge
 from ml.progress import Progress, silent
 from ml.registry import Registry
+from ml.sampling import choose_sample
 from ml.settings import Settings
 from ml.training_set import read_features, read_labelled_rows, require_features
 from ml.warehouse import open_warehouse, require_warehouse
@@ -56,7 +57,8 @@ def evaluate(settings: Settings, *, progress: Progress | None = None) -> Evaluat
     model = store.load_model(version)
     say("Judging the champion", 0, 0)
     with open_warehouse(settings, read_only=True) as warehouse:
-        data = read_labelled_rows(warehouse)
+        sample = choose_sample(warehouse, settings.train.max_rows)
+        data = read_labelled_rows(warehouse, sample)
         is_test = (data.as_of_date >= np.datetime64(record.test_from)) & (
             data.as_of_date <= np.datetime64(record.test_to)
         )

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ml import families, matrix, splits
 from ml.contract import FeatureContract, load_contract
 from ml.costs import read_costs
+from ml.sampling import choose_sample
 from ml.settings import Settings
 from ml.thresholds import TierCosts
 from ml.training_set import (
@@ -49,6 +50,7 @@ _CODE = (
     "metrics",
     "plan",
     "policies",
+    "sampling",
     "splits",
     "thresholds",
     "train",
@@ -100,7 +102,8 @@ def make_plan(settings: Settings, warehouse: Warehouse) -> Plan:
         If gold does not fit the feature contract.
     """
     contract = load_contract(settings.manifest_path)
-    history = read_history(warehouse, contract)
+    sample = choose_sample(warehouse, settings.train.max_rows)
+    history = read_history(warehouse, contract, sample)
     require_features(warehouse, "gold.training_set", contract.types)
     return plan_of(settings, history, read_costs(settings, warehouse))
 

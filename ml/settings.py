@@ -47,6 +47,7 @@ class TrainSettings:
     test_dates: int
     validation_dates: int
     calibration_share: float
+    max_rows: int
     min_train_rows: int
     min_positives: int
     bootstrap_samples: int
@@ -71,6 +72,7 @@ class TrainSettings:
         _at_least("train.validation_dates", self.validation_dates, 1)
         _at_least("train.tune_trials", self.tune_trials, 0)
         _at_least("train.tune_seconds", self.tune_seconds, 1)
+        _at_least("train.max_rows", self.max_rows, 1)
         _at_least("train.min_train_rows", self.min_train_rows, 1)
         _at_least("train.min_positives", self.min_positives, 1)
         _at_least("train.bootstrap_samples", self.bootstrap_samples, 1)

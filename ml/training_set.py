@@ -14,6 +14,7 @@ from ml import matrix, splits
 from ml.contract import FeatureContract, require_types
 from ml.errors import ContractError, DataError
 from ml.metrics import Outcomes
+from ml.sampling import EVERYBODY, CustomerSample
 from ml.warehouse import Warehouse
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,15 @@ KEY_COLUMNS = (
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The labelled rows of gold in key order, without their features."""
+    """The labelled rows of gold in key order, without their features.
+
+    Attributes
+    ----------
+    sample
+        Whose rows they are.
+    weight
+        How much each counts by its value tier, and by how many rows of all it stands for.
+    """
 
     keys: pa.Table
     customer: NDArray[np.int64]
@@ -47,10 +56,11 @@ class LabelledRows:
     weight: Floats
     monthly_revenue: Floats
     days_to_churn: Floats
+    sample: CustomerSample = EVERYBODY
 
     @classmethod
-    def of(cls, keys: pa.Table) -> "LabelledRows":
-        """Return rows in key order from a table of `KEY_COLUMNS`."""
+    def of(cls, keys: pa.Table, sample: CustomerSample = EVERYBODY) -> "LabelledRows":
+        """Return rows in key order from a table of `KEY_COLUMNS`, of a sample of customers."""
         customer, customers = matrix.to_codes(keys.column("customer_id"))
         return cls(
             keys=keys,
@@ -59,9 +69,10 @@ class LabelledRows:
             as_of_date=matrix.to_days(keys.column("as_of_date")),
             label_known_at=matrix.to_days(keys.column("label_known_at")),
             is_churn=matrix.to_floats(keys.column("is_churn")),
-            weight=matrix.to_floats(keys.column("sample_weight")),
+            weight=matrix.to_floats(keys.column("sample_weight")) * sample.weight,
             monthly_revenue=matrix.to_floats(keys.column("monthly_revenue")),
             days_to_churn=matrix.to_floats(keys.column("days_to_churn")),
+            sample=sample,
         )
 
     def learnable(self) -> splits.Learnable:
@@ -147,12 +158,18 @@ class History:
 
 
 def read_history(
-    warehouse: Warehouse, contract: FeatureContract, *, known_until: datetime | None = None
+    warehouse: Warehouse,
+    contract: FeatureContract,
+    sample: CustomerSample,
+    *,
+    known_until: datetime | None = None,
 ) -> History:
     """Return what the warehouse has to learn from.
 
     Parameters
     ----------
+    sample
+        Whose rows are read; the counts of each date are of all customers.
     known_until
         Take the labels known by this moment alone; None: all of them.
 
@@ -169,7 +186,7 @@ def read_history(
     ).to_pylist()
     return History(
         contract=contract,
-        rows=read_labelled_rows(warehouse, known_until=until),
+        rows=read_labelled_rows(warehouse, sample, known_until=until),
         dates=dates,
         fingerprints={
             matrix.as_date(row["as_of_date"]): str(row["fingerprint"]) for row in fingerprints
@@ -180,12 +197,14 @@ def read_history(
 
 
 def read_labelled_rows(
-    warehouse: Warehouse, *, known_until: datetime | None = None
+    warehouse: Warehouse, sample: CustomerSample, *, known_until: datetime | None = None
 ) -> LabelledRows:
     """Return the rows of gold.training_set, sorted by key, without their features.
 
     Parameters
     ----------
+    sample
+        Whose rows are read.
     known_until
         Those whose label was known by this moment; None: all.
     """
@@ -194,9 +213,11 @@ def read_labelled_rows(
         warehouse.query(
             f"select {columns} from gold.training_set "
             "where ($1 is null or label_known_at <= cast($1 as timestamp)) "
+            f"and {sample.condition} "
             f"order by as_of_date, {warehouse.in_code_order('customer_id')}",
             [known_until],
-        )
+        ),
+        sample,
     )
 
 
@@ -217,6 +238,7 @@ def read_features(
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in warehouse.stream(
             f"select customer_id, as_of_date, {columns} from gold.training_set "
+            f"where {data.sample.condition} "
             f"order by as_of_date, {warehouse.in_code_order('customer_id')}"
         ):
             keys.append(pa.Table.from_batches([batch.select(["customer_id", "as_of_date"])]))

@@ -131,15 +131,16 @@ def _aligned(
     """Return the features of a relation in the order of `rows`, and which rows it has."""
     columns = ", ".join(f'"{name}"' for name in types)
     last = matrix.as_date(rows.as_of_date.max())
+    wanted = f"as_of_date <= $1 and {rows.sample.condition}"
     keys: list[pa.Table] = []
     (count,) = warehouse.query(
-        f"select count(*) as rows from ({relation}) as past where as_of_date <= $1", [last]
+        f"select count(*) as rows from ({relation}) as past where {wanted}", [last]
     )["rows"].to_pylist()
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in warehouse.stream(
             f"select customer_id, as_of_date, {columns} from ({relation}) as past "
-            f"where as_of_date <= $1 order by as_of_date, {warehouse.in_code_order('customer_id')}",
+            f"where {wanted} order by as_of_date, {warehouse.in_code_order('customer_id')}",
             [last],
         ):
             keys.append(pa.Table.from_batches([batch.select(["customer_id", "as_of_date"])]))

@@ -25,6 +25,7 @@ from ml.audit.findings import Finding, new_audit_id, now, write_findings, write_
 from ml.contract import load_contract
 from ml.metrics import ROC_AUC
 from ml.progress import Progress, silent
+from ml.sampling import choose_sample
 from ml.settings import Settings
 from ml.terminal import plain
 from ml.training_set import (
@@ -143,10 +144,11 @@ def receipt(settings: Settings, *, progress: Progress | None = None) -> ReceiptR
     contract = load_contract(settings.manifest_path)
     say("Reading features", 0, 0)
     with open_warehouse(settings, read_only=True) as warehouse:
-        history = read_history(warehouse, contract)
+        sample = choose_sample(warehouse, settings.train.max_rows)
+        history = read_history(warehouse, contract, sample)
         require_features(warehouse, "gold.training_set", contract.types)
         after = _period(settings, history)
-        past = read_history(warehouse, contract, known_until=after.cutoff)
+        past = read_history(warehouse, contract, sample, known_until=after.cutoff)
         before = _period(settings, past)
         frame = read_features(warehouse, contract.types, history.rows)
         is_past = splits.trainable_at(history.rows.label_known_at, after.cutoff)

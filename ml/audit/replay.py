@@ -338,9 +338,11 @@ def _replay_cuts(place: Place, extra: tuple[str, ...], cuts: Sequence[Cut]) -> l
 
 
 def _build(own: Scratch, cut: Cut, *, is_first: bool) -> None:
+    # All seeds at once: a first cut for labels alone needs fewer of them than the next ones.
+    seeds = ["resource_type:seed"] if is_first else []
     try:
         own.build(
-            [_MODELS[relation] for relation in cut.as_of_dates],
+            [*(_MODELS[relation] for relation in cut.as_of_dates), *seeds],
             seeds=is_first,
             vars={"known_until": f"{cut.moment} 00:00:00"},
         )

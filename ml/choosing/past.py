@@ -16,6 +16,7 @@ from ml.leaderboard import Standing
 from ml.progress import Progress
 from ml.records import EVALUATIONS_SCHEMA
 from ml.registry import Registry
+from ml.sampling import choose_sample
 from ml.settings import Settings, TrainSettings
 from ml.splits import Enough, Split
 from ml.training_set import read_features, read_history, require_features
@@ -63,7 +64,8 @@ def read_past(settings: Settings, *, dates: int, say: Progress) -> Past:
     say("Reading labels and features", 0, 0)
     contract = load_contract(settings.manifest_path)
     with open_warehouse(settings, read_only=True) as warehouse:
-        history = read_history(warehouse, contract)
+        sample = choose_sample(warehouse, settings.train.max_rows)
+        history = read_history(warehouse, contract, sample)
         require_features(warehouse, "gold.training_set", contract.types)
         folds = splits.rolling_folds(
             history.rows.learnable(),

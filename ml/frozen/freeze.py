@@ -18,6 +18,7 @@ from ml.errors import DataError
 from ml.frozen import parquet, sets
 from ml.frozen.sets import Arrivals, FrozenDate, FrozenSet
 from ml.progress import Progress, silent
+from ml.sampling import CustomerSample, choose_sample
 from ml.settings import Settings
 from ml.training_set import History, read_history, require_features
 from ml.warehouse import Warehouse, open_warehouse
@@ -63,6 +64,8 @@ def freeze(
 ) -> FreezeResult:
     """Freeze every labelled row of the grid whose label was known at a moment, and register it.
 
+    Where those are more than `train.max_rows`, a sample of customers is frozen.
+
     A set is named by its content, so freezing the same rows again finds the set that is there.
 
     Parameters
@@ -101,7 +104,8 @@ def write_set(
     contract = load_contract(settings.manifest_path)
     with open_warehouse(settings, read_only=True) as warehouse:
         say("Reading labels", 0, 0)
-        history = read_history(warehouse, contract, known_until=known_until)
+        sample = choose_sample(warehouse, settings.train.max_rows, known_until=known_until)
+        history = read_history(warehouse, contract, sample, known_until=known_until)
         require_features(warehouse, "gold.training_set", contract.types)
         if not history.rows.keys.num_rows:
             raise DataError(
@@ -133,6 +137,7 @@ def write_rows(
     warehouse: Warehouse,
     columns: Sequence[str],
     cutoff: datetime,
+    sample: CustomerSample,
     *,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> tuple[parquet.Written, pa.Schema]:
@@ -142,11 +147,16 @@ def write_rows(
     ----------
     columns
         Columns of gold.training_set, checked to be there.
+    sample
+        Whose rows are written.
     on_rows
         Called with the number of rows so far.
     """
     listed = ", ".join(f'"{name}"' for name in columns)
-    wanted = f"select {listed} from gold.training_set where label_known_at <= cast($1 as timestamp)"
+    wanted = (
+        f"select {listed} from gold.training_set "
+        f"where label_known_at <= cast($1 as timestamp) and {sample.condition}"
+    )
     schema = parquet.plain_schema(warehouse.query(f"{wanted} limit 0", [cutoff]).schema)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -200,6 +210,7 @@ def _write(settings: Settings, warehouse: Warehouse, history: History, say: Prog
             warehouse,
             (*_BEFORE_FEATURES, *history.contract.names, *_AFTER_FEATURES),
             cutoff,
+            history.rows.sample,
             on_rows=lambda rows: say("Freezing", rows, total),
         )
         os.replace(half, path)
@@ -231,4 +242,5 @@ def _write(settings: Settings, warehouse: Warehouse, history: History, say: Prog
         arrivals=read_arrivals(warehouse, cutoff),
         writer=parquet.WRITER,
         path=str(path.relative_to(settings.local_dir)),
+        sample=history.rows.sample,
     )

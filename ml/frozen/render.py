@@ -22,6 +22,7 @@ def of_freeze(result: FreezeResult) -> RenderableType:
             "labels known until": f"{frozen.cutoff:%Y-%m-%d}",
             "as-of dates": f"{len(frozen.dates)}, {frozen.from_date} to {frozen.to_date}",
             "rows": frozen.row_count,
+            "customers": "all" if frozen.sample.is_all else f"a sample, {frozen.sample.share:.2%}",
             "churned": f"{frozen.churned:,} ({frozen.label_rate:.2%})",
             "features": len(frozen.features),
             "sha256": frozen.sha256,

@@ -94,6 +94,7 @@ def reproduce(settings: Settings, name: str, *, progress: Progress | None = None
                 warehouse,
                 list(frozen.columns),
                 frozen.cutoff,
+                frozen.sample,
                 on_rows=lambda rows: say("Rebuilding", rows, frozen.row_count),
             )
             arrivals = read_arrivals(warehouse, frozen.cutoff)

@@ -17,6 +17,7 @@ from ml import matrix
 from ml.contract import Feature, FeatureContract
 from ml.errors import DataError, UsageError
 from ml.frozen.parquet import sha256_of_file
+from ml.sampling import EVERYBODY, CustomerSample
 from ml.settings import Settings
 from ml.splits import DateLabels
 from ml.training_set import KEY_COLUMNS, History, LabelledRows
@@ -97,6 +98,8 @@ class FrozenSet:
         The library that wrote the file, with its version.
     path
         The Parquet file, inside the local folder.
+    sample
+        Whose rows are in it.
     """
 
     training_set_id: str
@@ -114,6 +117,7 @@ class FrozenSet:
     arrivals: tuple[Arrivals, ...]
     writer: str
     path: str
+    sample: CustomerSample = EVERYBODY
 
     @property
     def from_date(self) -> date:
@@ -151,6 +155,8 @@ class FrozenSet:
                 "features": tuple(Feature(**each) for each in values["features"]),
                 "dates": tuple(_date_of(each) for each in values["dates"]),
                 "arrivals": tuple(Arrivals(**each) for each in values["arrivals"]),
+                # Sets that were frozen before there were samples hold everybody.
+                "sample": CustomerSample(**values.get("sample", {})),
             }
         )
 
@@ -241,7 +247,7 @@ def read_history(settings: Settings, frozen: FrozenSet) -> History:
     keys = pq.read_table(path, columns=list(KEY_COLUMNS), use_threads=False)
     return History(
         contract=frozen.contract,
-        rows=LabelledRows.of(keys.select(list(KEY_COLUMNS))),
+        rows=LabelledRows.of(keys.select(list(KEY_COLUMNS)), frozen.sample),
         dates=tuple(
             DateLabels(each.as_of_date, each.observations, each.labelled, each.label_known_at)
             for each in frozen.dates

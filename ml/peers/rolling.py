@@ -24,6 +24,7 @@ from ml.peers import bgnbd
 from ml.peers.bgnbd import DAYS_A_WEEK
 from ml.plan import Plan, plan_of
 from ml.progress import Progress, silent
+from ml.sampling import choose_sample
 from ml.settings import Settings
 from ml.training_set import History, read_features, read_history, require_features
 from ml.validation import validate
@@ -136,11 +137,14 @@ def origins(
     contract = load_contract(settings.manifest_path)
     with open_warehouse(settings, read_only=True) as warehouse:
         require_features(warehouse, "gold.training_set", contract.types)
-        whole = read_history(warehouse, contract)
+        sample = choose_sample(warehouse, settings.train.max_rows)
+        whole = read_history(warehouse, contract, sample)
         frame = read_features(warehouse, contract.types, whole.rows)
         orders, costs = _orders(warehouse), read_costs(settings, warehouse)
         histories = {
-            each.as_of_date: read_history(warehouse, contract, known_until=each.label_known_at)
+            each.as_of_date: read_history(
+                warehouse, contract, sample, known_until=each.label_known_at
+            )
             for each in whole.dates
             if each.is_complete
         }

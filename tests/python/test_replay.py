@@ -125,10 +125,13 @@ def test_processes_side_by_side_find_the_same(demo_copy: Settings) -> None:
         "update gold.customer_360 set actions_30d = actions_30d + 5 "
         f"where as_of_date = '{as_of_date}' and customer_id = '{customer_id}'",
     )
-    result = replay(demo_copy, as_of=[as_of_date], jobs=2)
-    found = by_relation(result)
-    # One cut for the features and one for each horizon, in two processes.
-    assert found[FEATURES].cuts == (as_of_date,)
-    assert len(found[LABELS].cuts) > 1
-    assert found[LABELS].cuts == tuple(sorted(found[LABELS].cuts))
-    assert (found[FEATURES].different_cells, found[LABELS].different_cells) == (1, 0)
+    ((newest,),) = query(demo_copy, "select max(as_of_date) from gold.customer_360")
+    result = replay(demo_copy, as_of=[as_of_date, newest], jobs=2)
+    features, later = (each for each in result.dates if each.relation == FEATURES)
+    (labels,) = (each for each in result.dates if each.relation == LABELS)
+    assert (features.cuts, later.cuts) == ((as_of_date,), (newest,))
+    # One cut for each horizon, so that the second process begins with labels alone.
+    assert len(labels.cuts) > 1
+    assert labels.cuts == tuple(sorted(labels.cuts))
+    assert as_of_date < labels.cuts[-1] < newest
+    assert (features.different_cells, labels.different_cells, later.different_cells) == (1, 0, 0)

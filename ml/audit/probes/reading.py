@@ -18,6 +18,7 @@ from ml.contract import FeatureContract, listed
 from ml.errors import DataError, UsageError
 from ml.frozen import sets
 from ml.frozen.sets import FrozenSet
+from ml.sampling import EVERYBODY
 from ml.settings import Settings
 from ml.training_set import LabelledRows, read_history, require_features
 from ml.warehouse import Warehouse
@@ -140,7 +141,7 @@ def read_training_set(
         If a feature is missing or of another type.
     """
     require_features(warehouse, TRAINING_SET, contract.types)
-    history = read_history(warehouse, contract)
+    history = read_history(warehouse, contract, EVERYBODY)
     data = history.rows
     if data.customer.size == 0:
         raise DataError(
