@@ -177,8 +177,9 @@
 
 {% macro missing_slices(plan="as_of_dates", with_gone=false) -%}
     {#-
-        The slices that are missing or stale, as a list of {slice, built_from}; none where all have to be built, or too many
-        to be named. Named in the query, they let the engine skip what they don't touch, and all of it when there are none.
+        The slices that are missing or stale, as a list of {slice, built_from}; none where all have to be built, or more than
+        the days of two months in every entity. Named in the query, they let the engine skip what they don't touch, and all of it
+        when there are none.
         `with_gone`: those too that are built and no longer planned, which a model with a `slice_key` has to know.
     -#}
     {%- if not execute or not holdfast.is_slice_build() -%}
@@ -186,7 +187,7 @@
     {%- endif -%}
     {%- set changed = holdfast.changed_slices(plan) -%}
     {%- set slices = changed.missing + (changed.gone if with_gone else []) -%}
-    {{ return(none if slices | length > 100 else slices | sort(attribute="slice")) }}
+    {{ return(none if slices | length > 500 else slices | sort(attribute="slice")) }}
 {%- endmacro %}
 
 

@@ -25,6 +25,7 @@ def make_record(
     tuned: Mapping[str, object],
     truth: TruthReport | None,
     training_set_sha256: str,
+    fitted_rows: int | None,
     trained_at: datetime,
 ) -> TrainingRecord:
     """Return the record of a training.
@@ -41,6 +42,8 @@ def make_record(
         The settings that tuning found for the chosen family; none where it was not tuned.
     training_set_sha256
         Of the frozen file it was trained on.
+    fitted_rows
+        How many rows the executors fitted it on; None where it learnt from the frozen ones.
     """
     data, split = plan.data, plan.split
     train_dates = data.as_of_date[split.train]
@@ -68,7 +71,7 @@ def make_record(
         evaluations=(*judged.evaluations, *validated.evaluations),
         label_rates=_label_rates(data),
         truth=truth,
-        notes=_notes(data, frame.loc[split.train], model),
+        notes=_notes(data, frame.loc[split.train], model, fitted_rows),
     )
 
 
@@ -88,13 +91,17 @@ def _label_rates(data: LabelledRows) -> tuple[LabelRate, ...]:
     )
 
 
-def _notes(data: LabelledRows, train_frame: pd.DataFrame, model: ChurnModel) -> tuple[str, ...]:
+def _notes(
+    data: LabelledRows, train_frame: pd.DataFrame, model: ChurnModel, fitted_rows: int | None
+) -> tuple[str, ...]:
     notes = []
     if not data.sample.is_all:
         notes.append(
             f"gold has more rows than `train.max_rows`: read were those of {data.sample.share:.2%} "
             f"of the customers, {data.customer.size:,} rows, each for {data.sample.weight:.2f} rows"
         )
+    if fitted_rows is not None:
+        notes.append(f"fitted on all {fitted_rows:,} rows that may train, on Spark's executors")
     empty = [name for name in model.types if train_frame[name].isna().all()]
     if empty:
         notes.append(f"null in every training row, kept: {', '.join(empty)}")

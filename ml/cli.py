@@ -146,6 +146,13 @@ def train(
         int | None,
         typer.Option(min=1, help="How many settings of each family to try; train.tune_trials."),
     ] = None,
+    all_rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--all-rows/--no-all-rows",
+            help="Fit XGBoost on all rows on Spark's executors; train.all_rows.",
+        ),
+    ] = None,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -163,6 +170,7 @@ def train(
                 training_set=training_set,
                 families=families,
                 tune_trials=tune,
+                all_rows=all_rows,
                 progress=step.progress,
             )
         return result, render(result)

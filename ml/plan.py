@@ -54,6 +54,7 @@ _CODE = (
     "splits",
     "thresholds",
     "train",
+    "train_spark",
     "training_set",
     "truth",
     "validation",

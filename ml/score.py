@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import checks, explain, matrix, reasons
@@ -24,6 +25,7 @@ from ml.reasons import Wording
 from ml.registry import RegisteredVersion, Registry
 from ml.scored_batch import scored_batch
 from ml.settings import Settings
+from ml.spool import Spool
 from ml.training_set import require_features
 from ml.warehouse import Warehouse, open_warehouse, require_warehouse
 
@@ -83,12 +85,11 @@ class _Slice:
 
 @dataclass(frozen=True)
 class _Scored:
-    """All customers of a slice in the order they were read, and their reasons in long form."""
+    """All customers of a slice in the order they were read."""
 
     customer_id: pa.Array
     score: Floats
     probability: Floats
-    reasons: tuple[pa.RecordBatch, ...]
 
 
 def score(
@@ -121,40 +122,9 @@ def score(
         there = _existing(warehouse, wanted, model, settings.score.reasons)
         if there is not None:
             return there
-        if engine_of(settings) in SPARKS:
-            from ml.score_spark import Task, score_on_executors
-
-            say("Scoring on the executors", 0, 0)
-            run_id = uuid.uuid4().hex
-            task = Task(model, wanted.wording, wanted.where, wanted.rows, settings.score.reasons)
-            written, mean_probability = score_on_executors(
-                settings,
-                warehouse,
-                task,
-                query=_query(wanted.wording),
-                params=_params(wanted),
-                shared={
-                    "features_hash": wanted.features_hash,
-                    "gold_fingerprint": wanted.gold_fingerprint,
-                    "run_id": run_id,
-                },
-                scored_at=utc_now(),
-            )
-            return _result(wanted, run_id, written, mean_probability, is_new=True)
-        scored = _score_rows(warehouse, model, wanted, settings, say)
-    run_id = uuid.uuid4().hex
-    scored_at = utc_now()
-    say("Checking the predictions", 0, 0)
-    predictions = _predictions(scored, wanted, run_id, scored_at)
-    _check_door(settings, predictions, wanted, run_id, scored_at)
-    say("Writing the predictions", 0, 0)
-    with open_warehouse(settings) as warehouse:
-        # Reasons first: predictions that are there have their reasons.
-        written = warehouse.replace_slice(
-            "ml.prediction_reasons", _reason_batches(scored, wanted), where=wanted.where
-        )
-        warehouse.replace_slice("ml.predictions", predictions, where=wanted.where)
-    return _result(wanted, run_id, written, float(scored.probability.mean()), is_new=True)
+    if engine_of(settings) in SPARKS:
+        return _score_on_executors(settings, model, wanted, say)
+    return _score_here(settings, model, wanted, say)
 
 
 def has_champion(settings: Settings) -> bool:
@@ -268,12 +238,62 @@ def _existing(
     )
 
 
+def _score_on_executors(
+    settings: Settings, model: ChurnModel, wanted: _Slice, say: Progress
+) -> ScoreResult:
+    from ml.score_spark import Task, score_on_executors
+
+    say("Scoring on the executors", 0, 0)
+    run_id = uuid.uuid4().hex
+    with open_warehouse(settings, read_only=True) as warehouse:
+        written, mean_probability = score_on_executors(
+            settings,
+            warehouse,
+            Task(model, wanted.wording, wanted.where, wanted.rows, settings.score.reasons),
+            query=_query(wanted.wording),
+            params=_params(wanted),
+            shared={
+                "features_hash": wanted.features_hash,
+                "gold_fingerprint": wanted.gold_fingerprint,
+                "run_id": run_id,
+            },
+            scored_at=utc_now(),
+        )
+    return _result(wanted, run_id, written, mean_probability, is_new=True)
+
+
+def _score_here(
+    settings: Settings, model: ChurnModel, wanted: _Slice, say: Progress
+) -> ScoreResult:
+    run_id = uuid.uuid4().hex
+    with Spool(settings.local_dir) as spool:
+        with open_warehouse(settings, read_only=True) as warehouse:
+            scored = _score_rows(warehouse, model, wanted, settings, spool, say)
+        scored_at = utc_now()
+        say("Checking the predictions", 0, 0)
+        predictions = _predictions(scored, wanted, run_id, scored_at)
+        _check_door(settings, predictions, wanted, run_id, scored_at)
+        say("Writing the predictions", 0, 0)
+        with open_warehouse(settings) as warehouse:
+            # Reasons first: predictions that are there have their reasons.
+            written = warehouse.replace_slice(
+                "ml.prediction_reasons", _reason_batches(spool, wanted), where=wanted.where
+            )
+            warehouse.replace_slice("ml.predictions", predictions, where=wanted.where)
+    return _result(wanted, run_id, written, float(scored.probability.mean()), is_new=True)
+
+
 def _score_rows(
-    warehouse: Warehouse, model: ChurnModel, wanted: _Slice, settings: Settings, say: Progress
+    warehouse: Warehouse,
+    model: ChurnModel,
+    wanted: _Slice,
+    settings: Settings,
+    spool: Spool,
+    say: Progress,
 ) -> _Scored:
+    """Score batch by batch; the reasons go into the spool."""
     customers: list[pa.Array] = []
     scores: list[Floats] = []
-    found: list[pa.RecordBatch] = []
     done = 0
     for batch in warehouse.stream(
         _query(wanted.wording), _params(wanted), batch_rows=settings.score.batch_rows
@@ -281,13 +301,11 @@ def _score_rows(
         score, top = scored_batch(model, batch, wanted.wording, settings.score.reasons)
         customers.append(batch.column("customer_id"))
         scores.append(score)
-        found.append(top)
+        spool.append(top)
         done += batch.num_rows
         say("Scoring", done, wanted.rows)
     raw = np.concatenate(scores)
-    return _Scored(
-        pa.concat_arrays(customers), raw, model.calibrator.probability(raw), tuple(found)
-    )
+    return _Scored(pa.concat_arrays(customers), raw, model.calibrator.probability(raw))
 
 
 def _query(wording: Wording) -> str:
@@ -309,8 +327,10 @@ def ranking(customer_id: pa.Array, score: Floats, probability: Floats) -> Intege
 
     Calibration makes ties; the score and then the key decide them.
     """
-    customers = matrix.to_objects(customer_id).astype(str)
-    return np.lexsort((customers, -score, -probability))
+    rows = pa.table(
+        {"probability": -probability, "score": -score, "customer_id": customer_id.cast(pa.string())}
+    )
+    return np.asarray(pc.sort_indices(rows, [(name, "ascending") for name in rows.column_names]))
 
 
 def _predictions(scored: _Scored, wanted: _Slice, run_id: str, scored_at: datetime) -> pa.Table:
@@ -342,10 +362,10 @@ def _predictions(scored: _Scored, wanted: _Slice, run_id: str, scored_at: dateti
     return pa.table({**own, **repeated})
 
 
-def _reason_batches(scored: _Scored, wanted: _Slice) -> Iterator[pa.RecordBatch]:
+def _reason_batches(spool: Spool, wanted: _Slice) -> Iterator[pa.RecordBatch]:
     """Yield rows of `ml.prediction_reasons`."""
     types = {"as_of_date": pa.date32(), "model_version": pa.int32()}
-    for batch in scored.reasons:
+    for batch in spool.read():
         repeated = {
             name: pa.repeat(pa.scalar(value, types.get(name, pa.string())), batch.num_rows)
             for name, value in wanted.where.items()

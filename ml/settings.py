@@ -48,6 +48,7 @@ class TrainSettings:
     validation_dates: int
     calibration_share: float
     max_rows: int
+    all_rows: bool
     min_train_rows: int
     min_positives: int
     bootstrap_samples: int

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from ml import charts, checks, estimators, fit, matrix, tracking
+from ml import charts, checks, estimators, fit, matrix, tracking, train_spark
 from ml.assess import make_record
 from ml.card.write import has_card, write_card
 from ml.champion import read_record
@@ -87,6 +87,7 @@ def train(
     training_set: str | None = None,
     families: str | None = None,
     tune_trials: int | None = None,
+    all_rows: bool | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train families, choose one by past dates, judge it on later ones, and register it.
@@ -110,6 +111,9 @@ def train(
         Families of models to try, with commas between; None: `train.families`.
     tune_trials
         How many settings of each family are tried on the folds; None: `train.tune_trials`.
+    all_rows
+        Whether the model that is kept is fitted on all rows, on Spark's executors; None:
+        `train.all_rows`.
 
     Raises
     ------
@@ -121,7 +125,9 @@ def train(
         If the warehouse or the registry cannot be used.
     """
     say = progress or silent
-    settings = _with(settings, families, tune_trials)
+    settings = _with(settings, families, tune_trials, all_rows)
+    if settings.train.all_rows:
+        train_spark.require_possible(settings)
     say("Reading labels", 0, 0)
     plan = _plan(settings, training_set)
     store = Registry(settings.mlflow_uri, settings.artifact_root)
@@ -191,10 +197,14 @@ def _write_card(
         write_card(settings, store, version, progress=say)
 
 
-def _with(settings: Settings, families: str | None, tune_trials: int | None) -> Settings:
+def _with(
+    settings: Settings, families: str | None, tune_trials: int | None, all_rows: bool | None
+) -> Settings:
     options = with_families(settings.train, families)
     if tune_trials is not None:
         options = replace(options, tune_trials=tune_trials)
+    if all_rows is not None:
+        options = replace(options, all_rows=all_rows)
     return replace(settings, train=options)
 
 
@@ -291,6 +301,10 @@ def _fit_and_judge(
         split,
         validated.scores[chosen],
     )
+    rows = None
+    if options.all_rows:
+        say(f"Fitting {chosen} on the executors", 0, 0)
+        model.pipeline, rows = train_spark.fit_on_all_rows(settings, plan, model.pipeline)
     model.policies = decide(
         validated.outcomes,
         model.calibrator.probability(validated.scores[chosen]),
@@ -324,6 +338,7 @@ def _fit_and_judge(
             settings.truth_dir, test_keys, outcomes, forecasts[chosen], options.capacity_share
         ),
         training_set_sha256=frozen.sha256,
+        fitted_rows=rows,
         trained_at=utc_now(),
     )
     say("Drawing the curves", 0, 0)

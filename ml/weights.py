@@ -32,9 +32,23 @@ class Weighting:
     power: float = 1.0
     class_balance: float = 0.0
 
-    def weights(self, tier_weight: Floats, monthly_revenue: Floats, is_churn: Floats) -> Floats:
-        """Return a weight for every row, `(n_observations,)`, above 0."""
+    def weights(
+        self,
+        tier_weight: Floats,
+        monthly_revenue: Floats,
+        is_churn: Floats,
+        *,
+        churn_rate: float | None = None,
+    ) -> Floats:
+        """Return a weight for every row, `(n_observations,)`, above 0.
+
+        Parameters
+        ----------
+        churn_rate
+            The share of all training rows that churned, where these are a part of them; None: of
+            these.
+        """
         worth = tier_weight if self.by == "tier" else 1 + monthly_revenue
-        churned = float(is_churn.sum())
-        ratio = (is_churn.size - churned) / churned if churned else 1.0
+        rate = float(is_churn.mean()) if churn_rate is None else churn_rate
+        ratio = (1 - rate) / rate if rate else 1.0
         return np.asarray(worth**self.power * np.where(is_churn > 0, ratio**self.class_balance, 1))

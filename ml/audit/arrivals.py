@@ -182,7 +182,7 @@ def arrivals(
     seeds = range(seed, seed + schedules)
     done: list[ScheduleResult] = []
     with audit_folder(settings, AUDIT) as folder:
-        run = partial(_run_in_process, Place.of(settings, folder), customers)
+        run = partial(_run_in_process, Place.of(settings, folder, jobs), customers)
         say("Schedules", 0, schedules)
         for each in spread(run, seeds, jobs):
             done.append(each)
@@ -218,6 +218,8 @@ class _Runner:
         settings = place.settings()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
         self.yard = Yard(settings, folder)
+        if place.threads is not None:
+            self.yard.tune(threads=place.threads, memory_megabytes=None)
         self.standing = settings
         self.customers = customers
         self._companies: dict[int, _Company] = {}

@@ -6,8 +6,9 @@ one. A cell that differs has seen something that was not known before D. Labels 
 same way at the moment from which they count as known.
 
 The cuts are taken in ascending order in one scratch warehouse. Rows known before a cut are the same
-in every later one, so what a cut has built stays, and each date's cells are made while nothing
-known at that date or later is in the scratch warehouse. Several processes take a run of
+in every later one, so the layers below gold grow from cut to cut. Gold is built at each cut for the
+dates that are compared there and no others: no cell of one date is made from rows of another, and
+where that were not so, it would differ from the standing one. Several processes take a run of
 neighbouring cuts each, in a scratch warehouse of its own.
 """
 
@@ -53,6 +54,11 @@ class Cut:
 
     moment: date
     as_of_dates: Mapping[str, tuple[date, ...]]
+
+    @property
+    def all_dates(self) -> set[date]:
+        """The as-of dates of every relation."""
+        return {each for dates in self.as_of_dates.values() for each in dates}
 
 
 @dataclass(frozen=True)
@@ -182,15 +188,14 @@ def replay(
     say = progress or silent
     started = time.perf_counter()
     with open_warehouse(settings, read_only=True) as warehouse:
-        standing, off_grid = _standing_dates(warehouse)
+        standing = _standing_dates(warehouse)
         chosen = _choose(standing, as_of, sample)
         moments = _label_moments(warehouse, chosen)
         fingerprints = _fingerprints(warehouse)
     cuts = _cuts(chosen, moments)
-    extra = tuple(str(each) for each in chosen if each in off_grid)
     found: dict[tuple[str, date], dict[date, Comparison]] = {}
     with audit_folder(settings, AUDIT) as folder:
-        run = partial(_replay_cuts, Place.of(settings, folder), extra)
+        run = partial(_replay_cuts, Place.of(settings, folder, jobs))
         # Of several processes each says how far it is when its run is done.
         parts = [[cut] for cut in cuts] if jobs == 1 else _parts(cuts, jobs)
         done = 0
@@ -225,19 +230,17 @@ def replay(
     return result
 
 
-def _standing_dates(warehouse: Warehouse) -> tuple[list[date], set[date]]:
-    """Return the as-of dates that have observations, and those that are not on the grid."""
+def _standing_dates(warehouse: Warehouse) -> list[date]:
+    """Return the as-of dates that have observations, in order."""
     rows = warehouse.query(
-        "select as_of_date, is_grid from gold.as_of_dates where as_of_date in "
-        "(select as_of_date from gold.observations) order by as_of_date"
+        "select distinct as_of_date from gold.observations order by as_of_date"
     ).to_pylist()
     if not rows:
         raise DataError(
             "Expected as-of dates with observations in gold, found none. Build it first: "
             "`holdfast run` (or `dbt build`)."
         )
-    dates = [row["as_of_date"] for row in rows]
-    return dates, {row["as_of_date"] for row in rows if not row["is_grid"]}
+    return [row["as_of_date"] for row in rows]
 
 
 def _choose(standing: Sequence[date], as_of: Sequence[date], sample: int) -> list[date]:
@@ -307,20 +310,22 @@ class _Compared:
     comparison: Comparison
 
 
-_scratches: dict[tuple[Place, tuple[str, ...]], Scratch] = {}
+_scratches: dict[Place, Scratch] = {}
 
 
-def _replay_cuts(place: Place, extra: tuple[str, ...], cuts: Sequence[Cut]) -> list[_Compared]:
+def _replay_cuts(place: Place, cuts: Sequence[Cut]) -> list[_Compared]:
     """Build at each cut in this process's own scratch warehouse, and compare what it is for."""
     settings = place.settings()
-    is_first = (place, extra) not in _scratches
+    is_first = place not in _scratches
     if is_first:
         _scratches.clear()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
-        own = Scratch.at(settings, folder, vars={"extra_as_of_dates": list(extra)})
+        own = Scratch.at(settings, folder, vars={})
+        if place.threads is not None:
+            own.tune(place.threads)
         copy_sources(settings, own.settings)
-        _scratches[place, extra] = own
-    own = _scratches[place, extra]
+        _scratches[place] = own
+    own = _scratches[place]
     found: list[_Compared] = []
     for cut in cuts:
         _build(own, cut, is_first=is_first and cut == cuts[0])
@@ -344,7 +349,10 @@ def _build(own: Scratch, cut: Cut, *, is_first: bool) -> None:
         own.build(
             [*(_MODELS[relation] for relation in cut.as_of_dates), *seeds],
             seeds=is_first,
-            vars={"known_until": f"{cut.moment} 00:00:00"},
+            vars={
+                "known_until": f"{cut.moment} 00:00:00",
+                "only_as_of_dates": [str(each) for each in sorted(cut.all_dates)],
+            },
         )
     except HoldfastError as error:
         raise HoldfastError(

@@ -12,11 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 import duckdb
+import yaml
 
 from ml import dbt
 from ml.audit.databases import copy_tables, create_database, drop_databases
 from ml.errors import HoldfastError
-from ml.profile import DATABASE_VARIABLE, POSTGRES, SPARKS, credentials, engine_of
+from ml.profile import DATABASE_VARIABLE, DUCKDB, POSTGRES, SPARKS, credentials, engine_of
 from ml.progress import Progress
 from ml.settings import Settings
 from ml.warehouse import open_warehouse
@@ -82,7 +83,7 @@ class Scratch:
         """Build models, without tests, with these vars beside those of the scratch project.
 
         The project is parsed once for all builds, so these vars must change neither its graph nor
-        the configuration of its models: `known_until` and `extra_as_of_dates` do not. Without
+        the configuration of its models: `known_until` and `only_as_of_dates` do not. Without
         models named, the seeds alone are built.
         """
         wanted = replace(
@@ -95,6 +96,35 @@ class Scratch:
         return dbt.run_dbt(
             wanted, command, progress=progress, manifest=self.manifest, is_brief=True
         )
+
+    def tune(self, threads: int, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Set the threads of dbt and, where it is DuckDB, of the engine.
+
+        A copy of the project's profile is written for it.
+
+        Parameters
+        ----------
+        options
+            More of DuckDB's options.
+        """
+        source = self.settings.profiles_dir / "profiles.yml"
+        profiles = yaml.safe_load(source.read_text(encoding="utf-8"))
+        for profile in profiles.values():
+            output = profile.get("outputs", {}).get(self.settings.target)
+            if output is None:
+                continue
+            output["threads"] = threads
+            if output.get("type", DUCKDB) == DUCKDB:
+                # Options of the connection: a setting is repeated with every cursor, and where to
+                # spill cannot be said again once something lies there.
+                output["config_options"] = {
+                    **output.get("config_options", {}),
+                    "threads": threads,
+                    **options,
+                }
+        folder = self.settings.local_dir
+        (folder / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
+        self.settings = replace(self.settings, profiles_dir=folder)
 
 
 @contextmanager

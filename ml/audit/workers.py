@@ -27,6 +27,8 @@ class Place:
         What of the settings says where things lie.
     folder
         Where scratch projects lie.
+    threads
+        How many threads each process has; None: as the profile says.
     """
 
     project_dir: Path
@@ -34,16 +36,19 @@ class Place:
     target: str
     vars: tuple[tuple[str, Any], ...]
     folder: Path
+    threads: int | None
 
     @classmethod
-    def of(cls, settings: Settings, folder: Path) -> Place:
-        """Return the place of a project."""
+    def of(cls, settings: Settings, folder: Path, jobs: int) -> Place:
+        """Return the place of a project on which so many processes work."""
         return cls(
             project_dir=settings.project_dir,
             places=tuple((name, getattr(settings, name)) for name in _PLACES),
             target=settings.target,
             vars=tuple(settings.vars.items()),
             folder=folder,
+            # Side by side each has a core, and threads would only wait for each other.
+            threads=None if jobs == 1 else 1,
         )
 
     def settings(self) -> Settings:

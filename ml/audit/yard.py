@@ -6,12 +6,9 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ml.audit.content import Content, content_of
 from ml.audit.databases import copy_database, set_parameters, spilled_bytes
@@ -102,33 +99,15 @@ class Yard:
     def tune(self, *, threads: int, memory_megabytes: int | None) -> None:
         """Set the threads of dbt and of the engine, and the engine's memory; None leaves it free.
 
-        A copy of the project's profile is written for it. A server has no such memory: there it is
-        that of each step of a query, the least there is.
+        A server has no such memory: there it is that of each step of a query, the least there is.
         """
-        source = self._real.profiles_dir / "profiles.yml"
-        profiles = yaml.safe_load(source.read_text(encoding="utf-8"))
-        for profile in profiles.values():
-            output = profile.get("outputs", {}).get(self._real.target)
-            if output is None:
-                continue
-            output["threads"] = threads
-            if self._database is not None:
-                continue
-            # Options of the connection: a setting is repeated with every cursor, and where to spill
-            # cannot be said again once something lies there.
-            output["config_options"] = {
-                **output.get("config_options", {}),
-                "threads": threads,
-                "temp_directory": str(self.spill_dir),
-                **({"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}),
-            }
-        (self._folder / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
-        self._scratch.settings = replace(self._scratch.settings, profiles_dir=self._folder)
+        memory = {"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}
+        self._scratch.tune(threads, {"temp_directory": str(self.spill_dir), **memory})
         if self._database is not None:
             workers = {"max_parallel_workers_per_gather": str(threads - 1)}
             # 64 kB, the least that the engine takes.
-            memory = {"work_mem": "64kB", "hash_mem_multiplier": "1"} if memory_megabytes else {}
-            set_parameters(self._real, self._database, workers | memory)
+            work = {"work_mem": "64kB", "hash_mem_multiplier": "1"} if memory_megabytes else {}
+            set_parameters(self._real, self._database, workers | work)
 
     @contextmanager
     def spilled(self) -> Iterator[list[int]]:

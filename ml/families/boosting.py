@@ -32,8 +32,10 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     params
-        LightGBM's parameters, and two of our own: `bags`, how many boosters, and
-        `min_child_ratio`, a floor for `min_child_samples` relative to the training rows.
+        LightGBM's parameters, and three of our own: `bags`, how many boosters at most;
+        `bag_rows`, how many rows all of them may see together, for on many rows one booster is
+        as steady as several on few; and `min_child_ratio`, a floor for `min_child_samples`
+        relative to the training rows.
     categories
         Positions of the columns that hold category codes.
     seeds
@@ -63,7 +65,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.boosters_ = [
             lightgbm.train({**params, "seed": seed}, dataset, num_boost_round=trees)
-            for seed in self.seeds
+            for seed in self.seeds[: _bags(self.params, rows=len(encoded))]
         ]
         self.classes_ = np.array([0, 1])
         return self
@@ -105,7 +107,7 @@ def boosting_params(params: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
     ... ]
     50
     """
-    own = {"bags", "min_child_ratio"}
+    own = {"bags", "bag_rows", "min_child_ratio"}
     result = {name: value for name, value in params.items() if name not in own}
     smallest = int(result.get("min_child_samples", 20))
     result["min_child_samples"] = max(smallest, round(params.get("min_child_ratio", 0) * rows))
@@ -117,6 +119,13 @@ def boosting_params(params: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
         "verbosity": -1,
     }
     return {**result, **fixed}
+
+
+def _bags(params: Mapping[str, Any], *, rows: int) -> int:
+    """Return how many boosters are fitted on so many rows: 1 at least."""
+    bags = int(params.get("bags", 1))
+    most_rows = params.get("bag_rows")
+    return bags if most_rows is None else max(1, min(bags, int(most_rows) // rows))
 
 
 def build_lightgbm(

@@ -33,9 +33,16 @@ class XGBoostTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         params = {"objective": "binary:logistic", "tree_method": "hist", **self.params}
         trees = int(params.pop("n_estimators", 100))
         rows = xgboost.DMatrix(encoded, label=target, weight=mean_one(sample_weight))
-        self.booster_ = xgboost.train({**params, "seed": self.seed}, rows, trees)
-        score = self.booster_.get_score(importance_type="total_gain")
-        self.gain_ = np.array([score.get(f"f{at}", 0.0) for at in range(encoded.shape[1])])
+        booster = xgboost.train({**params, "seed": self.seed}, rows, trees)
+        return self.adopt(booster, encoded.shape[1])
+
+    def adopt(self, booster: Any, columns: int) -> "XGBoostTrees":
+        """Take a booster as fitted, of so many columns that it knows as `f0`, `f1`, ..."""
+        score = booster.get_score(importance_type="total_gain")
+        self.gain_ = np.array([score.get(f"f{at}", 0.0) for at in range(columns)])
+        # What is scored has no names.
+        booster.feature_names = None
+        self.booster_ = booster
         self.classes_ = np.array([0, 1])
         return self
 

@@ -62,7 +62,7 @@ candidates as (
         false as is_grid
     from predictions
     group by as_of_date
-    {%- for date in var('extra_as_of_dates') %}
+    {%- for date in var('extra_as_of_dates') + var('only_as_of_dates') %}
     union all
     select
         cast('{{ date }}' as date) as as_of_date,
@@ -80,6 +80,13 @@ dates as (
     cross join clock
     where candidates.as_of_date > clock.first_date
         and candidates.as_of_date <= clock.last_date
+        {%- if var('only_as_of_dates') %}
+        and candidates.as_of_date in (
+            {%- for date in var('only_as_of_dates') -%}
+            cast('{{ date }}' as date){{ ', ' if not loop.last }}
+            {%- endfor -%}
+        )
+        {%- endif %}
     group by candidates.as_of_date
 
 ),

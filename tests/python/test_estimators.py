@@ -9,7 +9,7 @@ from ml import baselines, estimators, families
 from ml.baselines import BaseRate, RecencyAlone
 from ml.estimators import ChurnModel
 from ml.families import LIGHTGBM
-from ml.families.boosting import boosting_params
+from ml.families.boosting import BoostedTrees, boosting_params
 from ml.families.encode import encoded_sources, signed_log
 from ml.families.protocol import fit_pipeline
 
@@ -97,6 +97,15 @@ def test_trees_are_the_same_for_any_number_of_threads():
         for jobs in (1, 2)
     )
     np.testing.assert_array_equal(one, two)
+
+
+def test_bags_see_so_many_rows_together():
+    rng = np.random.default_rng(0)
+    encoded, target = rng.normal(size=(300, 2)), (rng.random(300) < 0.3).astype(float)
+    for most_rows, boosters in ((1200, 4), (899, 2), (600, 2), (599, 1), (1, 1)):
+        params = {"n_estimators": 2, "bag_rows": most_rows, "bags": 4, "n_jobs": 1}
+        trees = BoostedTrees(params, (), (1, 2, 3, 4)).fit(encoded, target)
+        assert len(trees.boosters_) == boosters
 
 
 def test_bags_differ_in_their_seed():
