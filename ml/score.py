@@ -299,7 +299,8 @@ def _score_rows(
         _query(wanted.wording), _params(wanted), batch_rows=settings.score.batch_rows
     ):
         score, top = scored_batch(model, batch, wanted.wording, settings.score.reasons)
-        customers.append(batch.column("customer_id"))
+        # A copy: a column of the engine's batch would hold all the others in memory with it.
+        customers.append(batch.column("customer_id").take(pa.array(np.arange(batch.num_rows))))
         scores.append(score)
         spool.append(top)
         done += batch.num_rows

@@ -111,11 +111,11 @@ def boosting_params(params: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
     result = {name: value for name, value in params.items() if name not in own}
     smallest = int(result.get("min_child_samples", 20))
     result["min_child_samples"] = max(smallest, round(params.get("min_child_ratio", 0) * rows))
-    # Row-wise histograms in a fixed order: the same trees for any number of threads.
+    # A column's histogram is one thread's work, in the order of rows: the same trees for any number.
     fixed = {
         "objective": "binary",
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "verbosity": -1,
     }
     return {**result, **fixed}
