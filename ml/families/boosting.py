@@ -111,7 +111,7 @@ def boosting_params(params: Mapping[str, Any], *, rows: int) -> dict[str, Any]:
     result = {name: value for name, value in params.items() if name not in own}
     smallest = int(result.get("min_child_samples", 20))
     result["min_child_samples"] = max(smallest, round(params.get("min_child_ratio", 0) * rows))
-    # A column's histogram is one thread's work, in the order of rows: the same trees for any number.
+    # A column's histogram is one thread's work, in the order of rows: the same trees however many.
     fixed = {
         "objective": "binary",
         "deterministic": True,
