@@ -218,8 +218,7 @@ class _Runner:
         settings = place.settings()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
         self.yard = Yard(settings, folder)
-        if place.threads is not None:
-            self.yard.tune(threads=place.threads, memory_megabytes=None)
+        self.yard.tune(threads=place.threads or 2, memory_megabytes=None)
         self.standing = settings
         self.customers = customers
         self._companies: dict[int, _Company] = {}

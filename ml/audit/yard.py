@@ -102,7 +102,15 @@ class Yard:
         A server has no such memory: there it is that of each step of a query, the least there is.
         """
         memory = {"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}
-        self._scratch.tune(threads, {"temp_directory": str(self.spill_dir), **memory})
+        # So few rows are written faster than the best way to compress them is found.
+        self._scratch.tune(
+            threads,
+            {
+                "temp_directory": str(self.spill_dir),
+                "force_compression": "uncompressed",
+                **memory,
+            },
+        )
         if self._database is not None:
             workers = {"max_parallel_workers_per_gather": str(threads - 1)}
             # 64 kB, the least that the engine takes.
