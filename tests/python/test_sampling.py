@@ -10,6 +10,7 @@ import pytest
 from model_fixtures import Company, build_company
 
 from ml import train as training
+from ml.contract import load_contract
 from ml.evaluate import evaluate
 from ml.frozen.freeze import freeze
 from ml.frozen.reproduce import reproduce
@@ -77,7 +78,8 @@ def test_rows_and_features_are_of_the_same_customers_and_count_for_the_others(co
         everybody = read_labelled_rows(warehouse, EVERYBODY)
         sample = choose_sample(warehouse, half)
         data = read_labelled_rows(warehouse, sample)
-        frame = read_features(warehouse, {"tenure_days": "integer"}, data)
+        types = load_contract(company.settings.manifest_path).types
+        frame = read_features(warehouse, types, data)
     assert 0 < data.customer.size < everybody.customer.size
     assert set(data.customers) == chosen(sample, list(everybody.customers))
     assert len(frame) == data.customer.size
