@@ -146,6 +146,58 @@ def test_from_gold_to_the_published_worklist(company: Company) -> None:
     assert worst == 0
 
 
+def test_xgboost_learns_from_all_rows_on_the_executors(company: Company) -> None:
+    pytest.importorskip("xgboost", reason="the extra `boosters` is not installed")
+    import numpy as np
+
+    from ml import fit
+    from ml.frozen import sets
+    from ml.frozen.freeze import freeze
+    from ml.plan import plan_of
+    from ml.registry import Registry
+    from ml.thresholds import TierCosts
+    from ml.train import train
+
+    with open_warehouse(company.spark, read_only=True) as warehouse:
+        (rows,) = warehouse.query("select count(*) as n from gold.training_set")["n"].to_pylist()
+    options = replace(
+        company.spark.train,
+        families=["xgboost"],
+        min_train_rows=50,
+        min_positives=2,
+        test_dates=1,
+        validation_dates=1,
+        calibration_share=0.5,
+        bootstrap_samples=20,
+        xgboost={"n_estimators": 20, "max_depth": 3, "nthread": 1},
+    )
+    everybody = replace(company.spark, train=options)
+    settings = replace(company.spark, train=replace(options, max_rows=rows * 8 // 10, all_rows=True))
+    trained = train(settings)
+
+    # What the same trees learn from all rows in this process.
+    frozen = freeze(everybody).frozen
+    costs = {tier: TierCosts(1, 0.1, 1) for tier in ("smb", "mid", "enterprise")}
+    plan = plan_of(everybody, sets.read_history(everybody, frozen), costs)
+    frame = sets.read_frame(everybody, frozen)
+    material = fit.Material(plan.contract.types, plan.data, frame)
+    here = material.fitted(
+        fit.build("xgboost", options, material.types, everybody.seed),
+        plan.split.train,
+        options.weighting,
+    )
+    expected = int(plan.split.train.sum())
+    assert trained.record.train_rows < expected
+    assert any(f"fitted on all {expected:,} rows" in note for note in trained.record.notes)
+    assert any("of the customers" in note for note in trained.record.notes)
+
+    store = Registry(settings.mlflow_uri, settings.artifact_root)
+    version = store.version(trained.model_name, trained.model_version)
+    there = store.load_model(version)
+    scores = [fit.raw_score(each, frame) for each in (here, there.pipeline)]
+    assert np.corrcoef(*scores)[0, 1] > 0.9
+
+
 def test_a_replay_of_one_date_finds_every_cell_the_same(company: Company) -> None:
     from ml.audit.replay import replay
 
