@@ -80,9 +80,8 @@ def fit_on_all_rows(settings: Settings, plan: Plan, pipeline: Pipeline) -> tuple
             params,
         ).to_pylist()[0]
         names = [f"f{at}" for at in range(_encoded_columns(pipeline))]
-        encode = _encode(
-            pipeline, types, settings.train.weighting, counts["churned"] / counts["rows"]
-        )
+        weighting = settings.train.weighting
+        encode = _encode(pipeline, types, weighting, (counts["churned"], counts["rows"]))
         schema = ", ".join(f"{name} double" for name in (*names, _LABEL, _WEIGHT))
         encoded = warehouse.frame(rows, params).mapInArrow(encode, schema).persist()
         try:
@@ -118,10 +117,10 @@ def _encoded_columns(pipeline: Pipeline) -> int:
 
 
 def _encode(
-    pipeline: Pipeline, types: Mapping[str, str], weighting: Weighting, churn_rate: float
+    pipeline: Pipeline, types: Mapping[str, str], weighting: Weighting, counts: tuple[int, int]
 ) -> Any:
     """Return what each executor does with its batches: features encoded, label and weight."""
-    payload = pickle.dumps((pipeline.named_steps[ENCODE], dict(types), weighting, churn_rate))
+    payload = pickle.dumps((pipeline.named_steps[ENCODE], dict(types), weighting, counts))
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from ml.train_spark import encoded_batches
@@ -133,7 +132,7 @@ def _encode(
 
 def encoded_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield rows of gold as columns of numbers, with label and weight last."""
-    encoder, types, weighting, churn_rate = pickle.loads(payload)
+    encoder, types, weighting, counts = pickle.loads(payload)
     for batch in batches:
         if not batch.num_rows:
             continue
@@ -143,7 +142,7 @@ def encoded_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterat
             matrix.to_floats(batch.column("sample_weight")),
             matrix.to_floats(batch.column("monthly_revenue")),
             target,
-            churn_rate=churn_rate,
+            counts=counts,
         )
         arrays = [pa.array(column) for column in (*encoded.T, target, weight)]
         names = [*(f"f{at}" for at in range(encoded.shape[1])), _LABEL, _WEIGHT]

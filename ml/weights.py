@@ -38,17 +38,17 @@ class Weighting:
         monthly_revenue: Floats,
         is_churn: Floats,
         *,
-        churn_rate: float | None = None,
+        counts: tuple[int, int] | None = None,
     ) -> Floats:
         """Return a weight for every row, `(n_observations,)`, above 0.
 
         Parameters
         ----------
-        churn_rate
-            The share of all training rows that churned, where these are a part of them; None: of
-            these.
+        counts
+            How many of all training rows churned, and how many there are, where these are a part
+            of them; None: of these.
         """
         worth = tier_weight if self.by == "tier" else 1 + monthly_revenue
-        rate = float(is_churn.mean()) if churn_rate is None else churn_rate
-        ratio = (1 - rate) / rate if rate else 1.0
+        churned, rows = counts or (int(is_churn.sum()), is_churn.size)
+        ratio = (rows - churned) / churned if churned else 1.0
         return np.asarray(worth**self.power * np.where(is_churn > 0, ratio**self.class_balance, 1))

@@ -35,6 +35,7 @@ from ml.errors import DataError
 from ml.families.boosting import build_lightgbm
 from ml.families.protocol import fit_pipeline
 from ml.metrics import AVERAGE_PRECISION, PRECISION, ROC_AUC
+from ml.sampling import EVERYBODY
 from ml.training_set import read_features, read_labelled_rows
 from ml.warehouse import DuckDBWarehouse
 
@@ -181,7 +182,7 @@ def test_newest_features_are_those_of_the_last_observation_at_the_split(of_share
     settings, split_at = of_shared_fates.settings, datetime(2023, 8, 1)
     types = {"logins_30d": "bigint"}
     with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-        rows = read_labelled_rows(warehouse, known_until=split_at)
+        rows = read_labelled_rows(warehouse, EVERYBODY, known_until=split_at)
         frame = current_state.of_newest_observation(warehouse, types, rows, split_at)
     # The feature is the number of the month.
     assert (frame["logins_30d"] == 8).all()
@@ -245,8 +246,8 @@ def test_the_newest_state_rewrites_attributes_and_leaves_facts(demo: Demo, tmp_p
     split_at = datetime(2025, 2, 1)
     types = load_contract(settings.manifest_path).types
     with DuckDBWarehouse.open(settings.warehouse_path, read_only=True) as warehouse:
-        rows = read_labelled_rows(warehouse, known_until=split_at)
-        everything = read_labelled_rows(warehouse)
+        rows = read_labelled_rows(warehouse, EVERYBODY, known_until=split_at)
+        everything = read_labelled_rows(warehouse, EVERYBODY)
         known = everything.label_known_at <= np.datetime64(split_at)
         then = read_features(warehouse, types, everything).loc[known].reset_index(drop=True)
         versions = warehouse.query(

@@ -172,7 +172,9 @@ def test_xgboost_learns_from_all_rows_on_the_executors(company: Company) -> None
         xgboost={"n_estimators": 20, "max_depth": 3, "nthread": 1},
     )
     everybody = replace(company.spark, train=options)
-    settings = replace(company.spark, train=replace(options, max_rows=rows * 8 // 10, all_rows=True))
+    settings = replace(
+        company.spark, train=replace(options, max_rows=rows * 8 // 10, all_rows=True)
+    )
     trained = train(settings)
 
     # What the same trees learn from all rows in this process.
