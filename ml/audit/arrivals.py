@@ -263,15 +263,16 @@ class _Runner:
         )
 
 
-_runners: dict[tuple[Place, int], _Runner] = {}
+# By the folder of the audit that they are for.
+_runners: dict[Path, _Runner] = {}
 
 
 def _run_in_process(place: Place, customers: int, seed: int) -> ScheduleResult:
-    if (place, customers) not in _runners:
+    if place.folder not in _runners:
         _runners.clear()
-        _runners[place, customers] = _Runner(place, customers)
+        _runners[place.folder] = _Runner(place, customers)
     try:
-        return _runners[place, customers].run(seed)
+        return _runners[place.folder].run(seed)
     except HoldfastError as error:
         raise HoldfastError(f"The schedule with the seed {seed} could not be built: {error}") from (
             error

@@ -322,13 +322,14 @@ class _Compared:
     comparison: Comparison
 
 
-_scratches: dict[Place, Scratch] = {}
+# By the folder of the audit that they are for.
+_scratches: dict[Path, Scratch] = {}
 
 
 def _replay_cuts(place: Place, cuts: Sequence[Cut]) -> list[_Compared]:
     """Build at each cut in this process's own scratch warehouse, and compare what it is for."""
     settings = place.settings()
-    is_first = place not in _scratches
+    is_first = place.folder not in _scratches
     if is_first:
         _scratches.clear()
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=place.folder))
@@ -336,8 +337,8 @@ def _replay_cuts(place: Place, cuts: Sequence[Cut]) -> list[_Compared]:
         if place.threads is not None:
             own.tune(place.threads)
         copy_sources(settings, own.settings)
-        _scratches[place] = own
-    own = _scratches[place]
+        _scratches[place.folder] = own
+    own = _scratches[place.folder]
     found: list[_Compared] = []
     for cut in cuts:
         _build(own, cut, is_first=is_first and cut == cuts[0])

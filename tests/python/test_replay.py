@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -126,7 +127,9 @@ def test_processes_side_by_side_find_the_same(demo_copy: Settings) -> None:
         f"where as_of_date = '{as_of_date}' and customer_id = '{customer_id}'",
     )
     ((newest,),) = query(demo_copy, "select max(as_of_date) from gold.customer_360")
-    result = replay(demo_copy, as_of=[as_of_date, newest], jobs=2)
+    # A var that is a mapping travels to the processes too.
+    settings = replace(demo_copy, vars={**demo_copy.vars, "reject_ratio_max": {}})
+    result = replay(settings, as_of=[as_of_date, newest], jobs=2)
     features, later = (each for each in result.dates if each.relation == FEATURES)
     (labels,) = (each for each in result.dates if each.relation == LABELS)
     assert (features.cuts, later.cuts) == ((as_of_date,), (newest,))
