@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -266,7 +267,8 @@ def _score_here(
     settings: Settings, model: ChurnModel, wanted: _Slice, say: Progress
 ) -> ScoreResult:
     run_id = uuid.uuid4().hex
-    with Spool(settings.local_dir) as spool:
+    with TemporaryFile(dir=settings.local_dir) as file:
+        spool = Spool(file)
         with open_warehouse(settings, read_only=True) as warehouse:
             scored = _score_rows(warehouse, model, wanted, settings, spool, say)
         scored_at = utc_now()

@@ -1,39 +1,23 @@
 """Record batches that wait on the disk for their turn, so that memory need not hold them."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import IO
 
 import pyarrow as pa
 
 
 class Spool:
-    """Batches of one schema in a file that has no name and is gone with the `with` block.
+    """Batches of one schema in a file.
 
     Parameters
     ----------
-    folder
-        Whose disk the file lies on.
+    file
+        Open for writing and reading, and empty; whoever opened it closes it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._writer: pa.RecordBatchWriter | None = None
-
-    def __enter__(self) -> Self:
-        """Return itself; the file is there already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Let the file go, whatever happened."""
-        self._file.close()
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Write one more batch; all have the first one's schema."""
