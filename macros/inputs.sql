@@ -160,20 +160,15 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
             "select pattern from (" ~ counts | join(" union all ") ~ ") as places where files > 0 order by pattern"
         ).columns[0].values()}) -%}
     {%- endif -%}
-    {%- set found = remembered[name] -%}
-    {%- if found | length > 1 -%}
-        {{ exceptions.raise_compiler_error(
-            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ found | join(" and ") ~ ". Remove all but one."
-        ) }}
-    {%- endif -%}
-    {%- if not found -%}
+    {%- set pattern = holdfast.one_place(entity, remembered[name]) -%}
+    {%- if pattern is none -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set is_parquet = ".parquet" in found[0] -%}
+    {%- set is_parquet = ".parquet" in pattern -%}
     {%- set options = ", union_by_name = true" ~ ("" if is_parquet else ", all_varchar = true, header = true") -%}
     {{ return({
-        "pattern": found[0],
-        "relation": ("read_parquet" if is_parquet else "read_csv") ~ "('" ~ found[0] | replace("'", "''") ~ "'" ~ options ~ ")",
+        "pattern": pattern,
+        "relation": ("read_parquet" if is_parquet else "read_csv") ~ "('" ~ pattern | replace("'", "''") ~ "'" ~ options ~ ")",
     }) }}
 {%- endmacro %}
 
@@ -194,21 +189,27 @@ where known_at < cast('{{ var("known_until") }}' as timestamp) or known_at is nu
         Spark names files as relations. It joins the columns of several Parquet files by name (`mergeSchema`, in the profile),
         and those of CSV files by place; with `enforceSchema` off, CSV files whose headers differ are an error.
     -#}
-    {%- set found = holdfast.spark_raw_patterns(entity, holdfast.spark_raw_paths()) -%}
-    {%- if found | length > 1 -%}
-        {{ exceptions.raise_compiler_error(
-            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ found | join(" and ") ~ ". Remove all but one."
-        ) }}
-    {%- endif -%}
-    {%- if not found -%}
+    {%- set pattern = holdfast.one_place(entity, holdfast.spark_raw_patterns(entity, holdfast.spark_raw_paths())) -%}
+    {%- if pattern is none -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set format = "parquet" if ".parquet" in found[0] else "csv" -%}
+    {%- set format = "parquet" if ".parquet" in pattern else "csv" -%}
     {%- set options = " with (header = 'true', escape = '\"', multiLine = 'true', mode = 'FAILFAST', enforceSchema = 'false')" -%}
     {{ return({
-        "pattern": found[0],
-        "relation": format ~ ".`" ~ found[0] | replace("`", "``") ~ "`" ~ (options if format == "csv" else ""),
+        "pattern": pattern,
+        "relation": format ~ ".`" ~ pattern | replace("`", "``") ~ "`" ~ (options if format == "csv" else ""),
     }) }}
+{%- endmacro %}
+
+
+{% macro one_place(entity, patterns) -%}
+    {#- The one pattern that files match, or none; that they match several is an error. -#}
+    {%- if patterns | length > 1 -%}
+        {{ exceptions.raise_compiler_error(
+            "Expected one place with the raw rows of '" ~ entity ~ "', found " ~ patterns | join(" and ") ~ ". Remove all but one."
+        ) }}
+    {%- endif -%}
+    {{ return(patterns | first if patterns else none) }}
 {%- endmacro %}
 
 

@@ -6,7 +6,6 @@ ranking and the reasons.
 """
 
 import json
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from ml.reasons import Wording
 from ml.scored_batch import scored_batch
 from ml.settings import Settings
 from ml.warehouse import Warehouse
-from ml.warehouse.spark import SparkWarehouse
+from ml.warehouse.spark import SparkWarehouse, on_batches
 
 # One row a customer with the scores, and one a reason with its words; the rest is null.
 _STAGED = pa.schema(
@@ -91,7 +90,8 @@ def score_on_executors(
         raise HoldfastError("Executors score what lies in Spark alone.")
     staged = f"ml.scored_{shared['run_id']}"
     frame = warehouse.frame(query, params)
-    parts = frame.mapInArrow(_applied(task), _STAGED_TYPES)
+    apply = on_batches(staged_batches, task.model, task.wording, task.most)
+    parts = frame.mapInArrow(apply, _STAGED_TYPES)
     parts.write.format("parquet").saveAsTable(staged)
     try:
         ranked = (
@@ -176,22 +176,10 @@ def judged(found: Mapping[str, Any], rows: int) -> list[checks.CheckResult]:
     ]
 
 
-def _applied(task: Task) -> Any:
-    """Return what each executor does with its batches."""
-    # The model travels once a partition and as bytes: not every part of it could be compared.
-    payload = pickle.dumps((task.model, task.wording, task.most))
-
-    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from ml.score_spark import staged_batches
-
-        return staged_batches(payload, batches)
-
-    return apply
-
-
-def staged_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def staged_batches(
+    batches: Iterator[pa.RecordBatch], model: ChurnModel, wording: Wording, most: int
+) -> Iterator[pa.RecordBatch]:
     """Yield predictions and reasons of some customers as rows of the staging table."""
-    model, wording, most = pickle.loads(payload)
     for batch in batches:
         if not batch.num_rows:
             continue

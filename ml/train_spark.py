@@ -4,7 +4,6 @@ Families are chosen, calibrated and judged on the rows that come to this machine
 gold is large. The model that is kept then learns from every row that may train; none comes here.
 """
 
-import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from ml.plan import Plan
 from ml.profile import SPARKS, engine_of
 from ml.settings import Settings
 from ml.warehouse import open_warehouse
-from ml.warehouse.spark import SparkWarehouse
+from ml.warehouse.spark import SparkWarehouse, on_batches
 from ml.weights import Weighting
 
 _LABEL, _WEIGHT = "label", "weight"
@@ -80,8 +79,13 @@ def fit_on_all_rows(settings: Settings, plan: Plan, pipeline: Pipeline) -> tuple
             params,
         ).to_pylist()[0]
         names = [f"f{at}" for at in range(_encoded_columns(pipeline))]
-        weighting = settings.train.weighting
-        encode = _encode(pipeline, types, weighting, (counts["churned"], counts["rows"]))
+        encode = on_batches(
+            encoded_batches,
+            pipeline.named_steps[ENCODE],
+            dict(types),
+            settings.train.weighting,
+            (counts["churned"], counts["rows"]),
+        )
         schema = ", ".join(f"{name} double" for name in (*names, _LABEL, _WEIGHT))
         encoded = warehouse.frame(rows, params).mapInArrow(encode, schema).persist()
         try:
@@ -116,23 +120,14 @@ def _encoded_columns(pipeline: Pipeline) -> int:
     return int(pipeline.named_steps[CLASSIFY].gain_.size)
 
 
-def _encode(
-    pipeline: Pipeline, types: Mapping[str, str], weighting: Weighting, counts: tuple[int, int]
-) -> Any:
-    """Return what each executor does with its batches: features encoded, label and weight."""
-    payload = pickle.dumps((pipeline.named_steps[ENCODE], dict(types), weighting, counts))
-
-    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from ml.train_spark import encoded_batches
-
-        return encoded_batches(payload, batches)
-
-    return apply
-
-
-def encoded_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def encoded_batches(
+    batches: Iterator[pa.RecordBatch],
+    encoder: Any,
+    types: Mapping[str, str],
+    weighting: Weighting,
+    counts: tuple[int, int],
+) -> Iterator[pa.RecordBatch]:
     """Yield rows of gold as columns of numbers, with label and weight last."""
-    encoder, types, weighting, counts = pickle.loads(payload)
     for batch in batches:
         if not batch.num_rows:
             continue

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -291,6 +292,27 @@ def session_of(credentials: Any) -> SparkSession:
             f"Spark did not start: {reason} It needs Java 17 or later, found by JAVA_HOME or on "
             "the PATH."
         ) from error
+
+
+def on_batches(
+    function: Callable[..., Iterator[pa.RecordBatch]], *arguments: object
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return what `mapInArrow` wants: the batches of a partition in, other batches out.
+
+    Parameters
+    ----------
+    function
+        A function of an installed module; it gets the batches, then the arguments.
+    arguments
+        They travel once a partition and as bytes: not everything that can be pickled can be
+        compared, and Spark compares what it is given.
+    """
+    payload = pickle.dumps(arguments)
+
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return function(batches, *pickle.loads(payload))
+
+    return apply
 
 
 def batches_of(frame: DataFrame) -> Iterator[pa.RecordBatch]:

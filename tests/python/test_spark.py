@@ -17,7 +17,7 @@ from deliveries import deliver, in_parts
 from ml import dbt
 from ml.audit.parity import relation_fingerprints
 from ml.errors import HoldfastError
-from ml.settings import Settings
+from ml.settings import Settings, TrainSettings
 from ml.simulate import simulate
 from ml.warehouse import open_warehouse
 
@@ -110,17 +110,8 @@ def test_from_gold_to_the_published_worklist(company: Company) -> None:
     from ml.score import score
     from ml.train import train
 
-    # Little to learn from, and little time to learn.
-    small = replace(
-        company.spark.train,
-        families=["logistic_regression"],
-        min_train_rows=50,
-        min_positives=2,
-        test_dates=1,
-        validation_dates=1,
-        bootstrap_samples=20,
-    )
-    settings = replace(company.spark, train=small)
+    options = replace(small_training(company), families=["logistic_regression"])
+    settings = replace(company.spark, train=options)
     trained = train(settings)
     if not trained.is_champion:
         from ml.promotion.promote import promote
@@ -161,14 +152,9 @@ def test_xgboost_learns_from_all_rows_on_the_executors(company: Company) -> None
     with open_warehouse(company.spark, read_only=True) as warehouse:
         (rows,) = warehouse.query("select count(*) as n from gold.training_set")["n"].to_pylist()
     options = replace(
-        company.spark.train,
+        small_training(company),
         families=["xgboost"],
-        min_train_rows=50,
-        min_positives=2,
-        test_dates=1,
-        validation_dates=1,
         calibration_share=0.5,
-        bootstrap_samples=20,
         xgboost={"n_estimators": 20, "max_depth": 3, "nthread": 1},
     )
     everybody = replace(company.spark, train=options)
@@ -227,6 +213,18 @@ def test_what_was_compiled_parses_elsewhere(company: Company, dialect: str) -> N
 
 def both(company: Company) -> tuple[Settings, Settings]:
     return company.duckdb, company.spark
+
+
+def small_training(company: Company) -> TrainSettings:
+    """Little to learn from, and little time to learn."""
+    return replace(
+        company.spark.train,
+        min_train_rows=50,
+        min_positives=2,
+        test_dates=1,
+        validation_dates=1,
+        bootstrap_samples=20,
+    )
 
 
 # ---- the warehouse as Python sees it -------------------------------------------------------------
