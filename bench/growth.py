@@ -1,7 +1,8 @@
 """Growth: from raw files to the activity windows at several sizes, DuckDB's memory held to 4 GB.
 
 The engagement path alone (bronze, silver and gold that the model needs), so that the largest
-company ends within an hour on two cores; the data set of each size is removed after it.
+company ends within an hour on two cores. Companies beyond 50,000 customers repeat those under other
+ids (`bench.inputs.large_company`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from bench.inputs import MODEL, company
+from bench.inputs import MODEL, large_company
 from bench.places import ROOT, Places, settings_in
 from bench.process import Usage, measure
 from bench.ratios import slope
@@ -53,10 +54,7 @@ def growth(places: Places, size: Size, say: Say) -> dict[str, Any]:
     steps = []
     for customers in size.growth_customers:
         say(f"{customers:,} customers: making the raw files")
-        keep = places.company(customers, size.months).exists()
         steps.append(_step(places, customers, size.months, say))
-        if not keep:
-            shutil.rmtree(places.company(customers, size.months))
     return {
         "memory_limit": MEMORY_LIMIT,
         "steps": [asdict(step) for step in steps],
@@ -80,7 +78,7 @@ def slopes(steps: list[Step]) -> dict[str, float]:
 
 
 def _step(places: Places, customers: int, months: int, say: Say) -> Step:
-    raw = company(places, customers, months) / "raw"
+    raw = large_company(places, customers, months) / "raw"
     folder = places.folder / "growth"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -101,14 +99,16 @@ def _step(places: Places, customers: int, months: int, say: Say) -> Step:
     seconds = {one["unique_id"].split(".")[-1]: one["execution_time"] for one in results}
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
         observations = warehouse.execute("select count(*) from gold.observations").fetchone()[0]
-    ((rows,),) = duckdb.sql(
-        f"select count(*) from read_parquet('{raw}/activity.parquet')"
-    ).fetchall()
+    activity = next(raw.glob("activity*"))
+    files = activity / "*.parquet" if activity.is_dir() else activity
+    ((rows,),) = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
     say(
         f"{customers:,} customers, {rows:,} raw rows: {usage.wall:.0f} s, processor "
         f"{usage.cpu:.0f} s, {usage.peak_mb:,.0f} MB; the model {seconds[MODEL]:.1f} s"
     )
     shutil.rmtree(folder)
+    if activity.is_dir():
+        shutil.rmtree(raw.parent)
     return Step(customers, months, rows, observations, usage, seconds[MODEL])
 
 

@@ -15,6 +15,10 @@ from ml.settings import Settings
 from ml.simulate import simulate
 
 MODEL = "gold_activity_windows"
+# Customers of the largest company that is simulated.
+_SIMULATED = 50_000
+# An action of the catalogue.
+_NAMES_NOTHING_OF_ITS_OWN = ("action_id",)
 _UPSTREAM = ("+silver_daily_activity", "+gold_observations")
 
 
@@ -23,6 +27,32 @@ def company(places: Places, customers: int, months: int) -> Path:
     folder = places.company(customers, months)
     if not (folder / "raw" / "activity.parquet").is_file():
         simulate(customers=customers, months=months, seed=SEED, out=folder / "raw")
+    return folder
+
+
+def large_company(places: Places, customers: int, months: int) -> Path:
+    """Return the folder of a company's raw files; a very large one repeats one of `_SIMULATED`.
+
+    Its customers come again under other ids, a file each time, with all rows that are theirs. To
+    simulate a million takes longer than to build them.
+    """
+    if customers <= _SIMULATED:
+        return company(places, customers, months)
+    source = company(places, _SIMULATED, months)
+    folder = places.company(customers, months)
+    for path in sorted((source / "raw").glob("*.parquet")):
+        ids = [
+            name
+            for name in duckdb.sql(f"from read_parquet('{path}') limit 0").columns
+            if name.endswith("_id") and name not in _NAMES_NOTHING_OF_ITS_OWN
+        ]
+        (folder / "raw" / path.stem).mkdir(parents=True, exist_ok=True)
+        for number in range(customers // _SIMULATED):
+            renamed = ", ".join(f"{name} || '-{number}' as {name}" for name in ids)
+            duckdb.sql(
+                f"copy (select * replace ({renamed}) from read_parquet('{path}')) "
+                f"to '{folder}/raw/{path.stem}/{number:03d}.parquet' (format parquet)"
+            )
     return folder
 
 
