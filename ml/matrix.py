@@ -149,9 +149,7 @@ def _value_bytes(column: pa.Array) -> list[bytes]:
     if pa.types.is_null(kind):
         return []
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        filled = column.fill_null("")
-        lengths = pc.binary_length(filled).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        return [lengths.tobytes(), "".join(filled.to_pylist()).encode()]
+        return _text_bytes(column.fill_null(""))
     if pa.types.is_decimal(kind):
         # Digits as integers: what lies under a null is not part of the value.
         text = column.cast(pa.string()).fill_null("")
@@ -162,3 +160,14 @@ def _value_bytes(column: pa.Array) -> list[bytes]:
         micros = column.cast(pa.timestamp("us")).cast(pa.int64())
         return [micros.fill_null(0).to_numpy(zero_copy_only=False).tobytes()]
     return [column.fill_null(0).to_numpy(zero_copy_only=False).tobytes()]
+
+
+def _text_bytes(column: pa.Array) -> list[bytes]:
+    """Return the lengths of texts, then the texts on end; none of them null."""
+    if not len(column):
+        return []
+    wide = column.cast(pa.large_string())
+    _, places, text = wide.buffers()
+    bounds = np.frombuffer(places, np.int64)[wide.offset : wide.offset + len(wide) + 1]
+    lengths = np.diff(bounds).tobytes()
+    return [lengths, b"" if text is None else text[bounds[0] : bounds[-1]].to_pybytes()]

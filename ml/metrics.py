@@ -11,11 +11,14 @@ Conventions shared by every function here:
 - A value that does not exist (no churn, say) is nan.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ml.resampling import over_samples
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,8 +47,6 @@ METRICS = (
 )
 
 CALIBRATION_BINS = 10
-# Resamples judged together: 20 x 60,000 rows x 8 bytes stay near 10 MB a temporary.
-_SAMPLES_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Outcomes:
     monthly_revenue: Floats
     customer: Integers
 
-    def at(self, rows: NDArray[np.bool_]) -> "Outcomes":
-        """Return the outcomes of the rows where the mask is true; customers keep their codes."""
+    def at(self, rows: NDArray[np.bool_] | Integers) -> "Outcomes":
+        """Return the outcomes of some rows, by mask or number; customers keep their codes."""
         return Outcomes(
             self.target[rows],
             self.days_to_churn[rows],
@@ -93,8 +94,8 @@ class Forecast:
     probability: Floats
     uncalibrated: Floats | None = None
 
-    def at(self, rows: NDArray[np.bool_]) -> "Forecast":
-        """Return the forecast of the rows where the mask is true."""
+    def at(self, rows: NDArray[np.bool_] | Integers) -> "Forecast":
+        """Return the forecast of some rows, by mask or number."""
         before = None if self.uncalibrated is None else self.uncalibrated[rows]
         return Forecast(self.score[rows], self.probability[rows], before)
 
@@ -152,11 +153,7 @@ def rank(score: Floats) -> Ranking:
 
 def cumulate(ranking: Ranking, target: Floats, weight: Floats) -> Cumulated:
     """Add weights up along the ranking, to the end of each group."""
-    ordered = weight[..., ranking.order]
-    return Cumulated(
-        rows=np.cumsum(ordered, axis=-1)[..., ranking.ends],
-        churned=np.cumsum(ordered * target[ranking.order], axis=-1)[..., ranking.ends],
-    )
+    return _cumulated(weight[..., ranking.order], target[ranking.order], ranking.ends)
 
 
 def average_precision(target: Floats, score: Floats, weight: Floats | None = None) -> Floats:
@@ -170,12 +167,14 @@ def average_precision(target: Floats, score: Floats, weight: Floats | None = Non
     >>> average_precision(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.8, 0.7])).round(4)
     np.float64(0.8333)
     """
-    return _average_precision(cumulate(rank(score), target, _weight(target, weight)))
+    ranking = _joined(rank(score), target)
+    return _average_precision(cumulate(ranking, target, _weight(target, weight)))
 
 
 def roc_auc(target: Floats, score: Floats, weight: Floats | None = None) -> Floats:
     """Return the chance that a churner scores above another row; a tie counts one half."""
-    return _roc_auc(cumulate(rank(score), target, _weight(target, weight)))
+    ranking = _joined(rank(score), target)
+    return _roc_auc(cumulate(ranking, target, _weight(target, weight)))
 
 
 def precision_at(
@@ -215,11 +214,7 @@ def calibration_error(
     Bins hold about equally many rows in order of probability; equal probabilities stay in one
     bin. With few rows the error is biased upward, since noise alone moves a bin's rate.
     """
-    order, starts = calibration_bins(probability, bins)
-    ordered = _weight(target, weight)[..., order]
-    forecast = np.add.reduceat(ordered * probability[order], starts, axis=-1)
-    happened = np.add.reduceat(ordered * target[order], starts, axis=-1)
-    return _ratio(np.abs(forecast - happened).sum(axis=-1), ordered.sum(axis=-1))
+    return _binned(target, probability, bins).error(_weight(target, weight))
 
 
 def lead_time(
@@ -231,10 +226,10 @@ def lead_time(
 ) -> Floats:
     """Return the median days from as-of date to churn among churners in the top `share`."""
     ranking = rank(score)
-    weight = _weight(target, weight)
-    return _lead_time(
-        ranking, cumulate(ranking, target, weight), target, days_to_churn, share, weight
-    )
+    order, ends = ranking.order, ranking.ends
+    ordered = _weight(target, weight)[..., order]
+    down = _cumulated(ordered, target[order], ends)
+    return _lead_time(ordered, down, target[order], days_to_churn[order], ends, share)
 
 
 def revenue_caught(
@@ -246,10 +241,10 @@ def revenue_caught(
 ) -> Floats:
     """Return the share of the churners' monthly revenue that the top `share` of rows holds."""
     ranking = rank(score)
-    weight = _weight(target, weight)
-    return _revenue_caught(
-        ranking, cumulate(ranking, target, weight), target, monthly_revenue, share, weight
-    )
+    order, ends = ranking.order, ranking.ends
+    ordered = _weight(target, weight)[..., order]
+    down = _cumulated(ordered, target[order], ends)
+    return _revenue_caught(ordered, down, (target * monthly_revenue)[order], ends, share)
 
 
 def measure(
@@ -262,30 +257,8 @@ def measure(
     ValueError
         If there is no row or a score is nan.
     """
-    target = outcomes.target
-    weight = _weight(target, weight)
-    ranking = rank(forecast.score)
-    down = cumulate(ranking, target, weight)
-    caught = _caught(down, down.churned, share)
-    recall = _ratio(caught, down.churned[..., -1])
-    return {
-        AVERAGE_PRECISION: _average_precision(down),
-        ROC_AUC: _roc_auc(down),
-        PRECISION: _ratio(caught, share * down.rows[..., -1]),
-        RECALL: recall,
-        LIFT: _ratio(recall, share),
-        BRIER: brier(target, forecast.probability, weight),
-        CALIBRATION_ERROR: calibration_error(target, forecast.probability, weight),
-        CALIBRATION_BEFORE: (
-            np.full(weight.shape[:-1], np.nan)[()]
-            if forecast.uncalibrated is None
-            else calibration_error(target, forecast.uncalibrated, weight)
-        ),
-        LEAD_TIME: _lead_time(ranking, down, target, outcomes.days_to_churn, share, weight),
-        REVENUE_CAUGHT: _revenue_caught(
-            ranking, down, target, outcomes.monthly_revenue, share, weight
-        ),
-    }
+    lined = _line_up(outcomes, forecast)
+    return _measured(lined, share, _weight(outcomes.target, weight)[..., lined.order])
 
 
 def resample_customers(customers: int, samples: int, rng: np.random.Generator) -> Floats:
@@ -333,9 +306,7 @@ def sampled(
     customer_weights
         How often each customer counts in each sample, `(n_samples, n_customers)`.
     """
-    parts = [
-        figure(weights[:, customer]) for weights in _slices(customer_weights, _SAMPLES_AT_ONCE)
-    ]
+    parts = over_samples(figure, customer, customer_weights)
     return Sampled(float(figure(None)), np.concatenate(parts))
 
 
@@ -347,10 +318,10 @@ def measure_samples(
     Two estimators judged with the same `customer_weights` are paired: the difference of their
     results has the interval of the difference.
     """
-    parts = [
-        measure(outcomes, forecast, share, weights[:, outcomes.customer])
-        for weights in _slices(customer_weights, _SAMPLES_AT_ONCE)
-    ]
+    lined = _line_up(outcomes, forecast)
+    parts = over_samples(
+        partial(_measured, lined, share), lined.outcomes.customer, customer_weights
+    )
     return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
 
 
@@ -382,13 +353,130 @@ def calibration_bins(probability: Floats, bins: int) -> tuple[Integers, Integers
     return order, np.unique(np.searchsorted(ordered, ordered[starts], side="left"))
 
 
+@dataclass(frozen=True)
+class _Bins:
+    """Rows by rising probability, cut into bins; all of it independent of weights.
+
+    Attributes
+    ----------
+    order
+        Row numbers, or the slice that turns the rows around.
+    starts
+        Position in the order where each bin starts.
+    distance
+        Probability less what happened, in the order.
+    """
+
+    order: Integers | slice
+    starts: Integers
+    distance: Floats
+
+    def error(self, weight: Floats) -> Floats:
+        """Return the mean distance of forecast and rate over the bins."""
+        ordered = weight[..., self.order]
+        distance = np.add.reduceat(ordered * self.distance, self.starts, axis=-1)
+        return _ratio(np.abs(distance).sum(axis=-1), ordered.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class _Lined:
+    """Rows by falling score, and what of their measuring does not depend on weights.
+
+    Attributes
+    ----------
+    order
+        The numbers that the rows had.
+    ends
+        Where groups end; see `_joined`.
+    before
+        Bins by the probability before calibration; None where nothing calibrates.
+    """
+
+    order: Integers
+    ends: Integers
+    outcomes: Outcomes
+    forecast: Forecast
+    bins: _Bins
+    before: _Bins | None
+
+
+def _line_up(outcomes: Outcomes, forecast: Forecast) -> _Lined:
+    ranking = _joined(rank(forecast.score), outcomes.target)
+    outcomes, forecast = outcomes.at(ranking.order), forecast.at(ranking.order)
+    before = forecast.uncalibrated
+    return _Lined(
+        order=ranking.order,
+        ends=ranking.ends,
+        outcomes=outcomes,
+        forecast=forecast,
+        bins=_binned(outcomes.target, forecast.probability, CALIBRATION_BINS),
+        before=None if before is None else _binned(outcomes.target, before, CALIBRATION_BINS),
+    )
+
+
+def _measured(lined: _Lined, share: float, ordered: Floats) -> dict[str, Floats]:
+    """Return every metric, by weights in the order of the rows that are lined up."""
+    outcomes, ends = lined.outcomes, lined.ends
+    target = outcomes.target
+    down = _cumulated(ordered, target, ends)
+    caught = _caught(down, down.churned, share)
+    recall = _ratio(caught, down.churned[..., -1])
+    return {
+        AVERAGE_PRECISION: _average_precision(down),
+        ROC_AUC: _roc_auc(down),
+        PRECISION: _ratio(caught, share * down.rows[..., -1]),
+        RECALL: recall,
+        LIFT: _ratio(recall, share),
+        BRIER: brier(target, lined.forecast.probability, ordered),
+        CALIBRATION_ERROR: lined.bins.error(ordered),
+        CALIBRATION_BEFORE: (
+            np.full(ordered.shape[:-1], np.nan)[()]
+            if lined.before is None
+            else lined.before.error(ordered)
+        ),
+        LEAD_TIME: _lead_time(ordered, down, target, outcomes.days_to_churn, ends, share),
+        REVENUE_CAUGHT: _revenue_caught(
+            ordered, down, target * outcomes.monthly_revenue, ends, share
+        ),
+    }
+
+
 def _weight(target: Floats, weight: Floats | None) -> Floats:
     return np.ones(target.shape) if weight is None else weight
 
 
-def _slices(array: Floats, size: int) -> Iterator[Floats]:
-    for start in range(0, len(array), size):
-        yield array[start : start + size]
+def _binned(target: Floats, probability: Floats, bins: int) -> _Bins:
+    order, starts = calibration_bins(probability, bins)
+    if np.all(probability[:-1] >= probability[1:]):
+        # To turn rows around costs nothing, to fetch each by its number most of the time.
+        return _Bins(slice(None, None, -1), starts, (probability - target)[::-1])
+    return _Bins(order, starts, (probability - target)[order])
+
+
+def _joined(ranking: Ranking, target: Floats) -> Ranking:
+    """Join groups without churn that follow each other into one.
+
+    No figure of the churners depends on where between two of them such a group ends, and where
+    few churn that leaves few groups.
+    """
+    churned = np.cumsum(target[ranking.order])[ranking.ends]
+    has_churn = np.diff(churned, prepend=0) > 0
+    return Ranking(ranking.order, ranking.ends[has_churn | np.append(has_churn[1:], True)])
+
+
+def _cumulated(ordered: Floats, target: Floats, ends: Integers) -> Cumulated:
+    return Cumulated(
+        rows=np.cumsum(ordered, axis=-1)[..., ends], churned=_added_up(ordered, target, ends)
+    )
+
+
+def _added_up(ordered: Floats, amount: Floats, ends: Integers) -> Floats:
+    """Add an amount up to the end of each group; most rows have none of it."""
+    rows = np.flatnonzero(amount)
+    summed = np.cumsum(ordered[..., rows] * amount[rows], axis=-1)
+    none = np.zeros((*ordered.shape[:-1], 1))
+    count = np.searchsorted(rows, ends, side="right")
+    return np.concatenate([none, summed], axis=-1)[..., count]
 
 
 def _ratio(numerator: Floats, denominator: Floats | float) -> Floats:
@@ -439,36 +527,31 @@ def _caught(down: Cumulated, amount: Floats, share: float) -> Floats:
 
 
 def _revenue_caught(
-    ranking: Ranking,
-    down: Cumulated,
-    target: Floats,
-    monthly_revenue: Floats,
-    share: float,
-    weight: Floats,
+    ordered: Floats, down: Cumulated, lost: Floats, ends: Integers, share: float
 ) -> Floats:
-    revenue = (target * monthly_revenue)[ranking.order]
-    lost = np.cumsum(weight[..., ranking.order] * revenue, axis=-1)[..., ranking.ends]
-    return _ratio(_caught(down, lost, share), lost[..., -1])
+    """Return the part of the lost revenue that the top share holds; rows by falling score."""
+    total = _added_up(ordered, lost, ends)
+    return _ratio(_caught(down, total, share), total[..., -1])
 
 
 def _lead_time(
-    ranking: Ranking,
+    ordered: Floats,
     down: Cumulated,
     target: Floats,
     days_to_churn: Floats,
+    ends: Integers,
     share: float,
-    weight: Floats,
 ) -> Floats:
-    group_of_row = np.empty(target.size, dtype=np.int64)
-    group_of_row[ranking.order] = np.searchsorted(ranking.ends, np.arange(target.size))
+    """Return the median days ahead of the churners in the top share; rows by falling score."""
     churned = np.flatnonzero((target > 0) & np.isfinite(days_to_churn))
     if churned.size == 0:
-        return np.full(weight.shape[:-1], np.nan)[()]
+        return np.full(ordered.shape[:-1], np.nan)[()]
     churned = churned[np.argsort(days_to_churn[churned], kind="stable")]
+    group_of_row = np.searchsorted(ends, churned)
     group, part = _cut(down, share)
     group, part = group[..., None], part[..., None]
-    inside = np.where(group_of_row[churned] == group, part, group_of_row[churned] < group)
-    return _weighted_median(days_to_churn[churned], weight[..., churned] * inside)
+    inside = np.where(group_of_row == group, part, group_of_row < group)
+    return _weighted_median(days_to_churn[churned], ordered[..., churned] * inside)
 
 
 def _weighted_median(rising: Floats, weight: Floats) -> Floats:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ml import metrics
 from ml.errors import DataError
 from ml.metrics import Cumulated, Estimate, Outcomes, Ranking
+from ml.resampling import over_samples
 from ml.settings import Policy
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,6 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 # A share of rows is a product of floats: 0.29 * 100 falls short of 29.
 _SLACK = 1e-9
-_SAMPLES_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -210,12 +210,8 @@ def choose(
 
     group_probability = np.append(probability[ranking.order][ranking.ends], np.nan)
     group = int(pick(np.ones(probability.size)))
-    samples = [
-        group_probability[pick(some[:, outcomes.customer])]
-        for some in np.array_split(
-            customer_weights, max(1, -(-len(customer_weights) // _SAMPLES_AT_ONCE))
-        )
-    ]
+    picked = over_samples(pick, outcomes.customer, customer_weights)
+    samples = [group_probability[some] for some in picked]
     threshold = metrics.estimate(group_probability[group], np.concatenate(samples))
     return Threshold(
         policy,

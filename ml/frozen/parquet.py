@@ -6,6 +6,7 @@ footer: equal rows give equal bytes with the same version of pyarrow.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +51,24 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> W
     """
     rows = 0
     content = hashlib.sha256()
-    with pq.ParquetWriter(
-        path,
-        schema,
-        version="2.6",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
-        write_statistics=True,
-        data_page_version="1.0",
-        store_schema=False,
-    ) as writer:
+    with (
+        ThreadPoolExecutor(1) as beside,
+        pq.ParquetWriter(
+            path,
+            schema,
+            version="2.6",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=True,
+            write_statistics=True,
+            data_page_version="1.0",
+            store_schema=False,
+        ) as writer,
+    ):
         for group in _row_groups(schema, batches):
+            digest = beside.submit(matrix.digest, group)
             writer.write_table(group, row_group_size=_ROW_GROUP_ROWS)
-            content.update(matrix.digest(group).encode())
+            content.update(digest.result().encode())
             rows += group.num_rows
     return Written(rows, sha256_of_file(path), content.hexdigest())
 

@@ -8,6 +8,7 @@ All are judged on the customers active at T, by what they did afterwards.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ml.peers import bgnbd
 from ml.peers.bgnbd import DAYS_A_WEEK
 from ml.plan import Plan, plan_of
 from ml.progress import Progress, silent
+from ml.resampling import over_samples
 from ml.sampling import choose_sample
 from ml.settings import Settings
 from ml.training_set import History, read_features, read_history, require_features
@@ -36,7 +38,6 @@ HOLDFAST = "holdfast"
 BG_NBD = "bg_nbd"
 ESTIMATORS = (HOLDFAST, RECENCY, BG_NBD)
 MEASURES = (ROC_AUC, AVERAGE_PRECISION, BRIER)
-_SAMPLES_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,7 @@ def compare(
         for name in ESTIMATORS:
             forecast = origin.forecasts[name]
             values[name].append(_measured(origin.target, forecast, None))
-            parts = [
-                _measured(origin.target, forecast, some[:, code])
-                for some in np.array_split(weights, -(-samples // _SAMPLES_AT_ONCE))
-            ]
+            parts = over_samples(partial(_measured, origin.target, forecast), code, weights)
             drawn[name].append(
                 {measure: np.concatenate([part[measure] for part in parts]) for measure in MEASURES}
             )

@@ -105,6 +105,9 @@ def calibration_by_chance(
         Taken as the truth, `(n,)`.
     """
     customers = int(customer.max()) + 1
+    # Each draw sorts the rows again, which takes no time where they are sorted.
+    order = np.argsort(probability)
+    customer, probability = customer[order], probability[order]
     errors = [
         float(
             metrics.calibration_error(
