@@ -45,8 +45,9 @@ def run_profile(size: Size, only: list[str]) -> None:
 
 def run_growth(size: Size, only: list[str]) -> None:
     """Build several sizes and write what each took."""
-    found = growth.growth(Places.of(size), size, say)
-    print(results.write("growth", size.name, command_of(size, "growth"), found))
+    for found in growth.growth(Places.of(size), size, only, say):
+        path = results.write("growth", size.name, command_of(size, "growth"), found)
+    print(path)
 
 
 def run_day(size: Size, only: list[str]) -> None:
@@ -86,7 +87,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--part", choices=[*PARTS, "all"], default="all")
-    parser.add_argument("--only", nargs="*", default=[], help="contenders; all if none is named")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=[],
+        help="contenders, or customers of the part growth; all if none is named",
+    )
     arguments = parser.parse_args()
     try:
         for name, part in PARTS.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,10 +21,13 @@ from bench.places import ROOT, Places, settings_in
 from bench.process import Usage, measure
 from bench.ratios import slope
 from bench.sizes import Size
+from ml.errors import HoldfastError
 
 MEMORY_LIMIT = "4GB"
 SLOPE_MARK = 1.3
 _SLOPE_FROM = 50_000
+# Characters of what a failed build said last.
+_TOLD = 400
 
 Say = Callable[[str], None]
 
@@ -49,18 +52,33 @@ class Step:
     model_seconds: float
 
 
-def growth(places: Places, size: Size, say: Say) -> dict[str, Any]:
-    """Build every size once and return what JSON can hold."""
-    steps = []
+def growth(places: Places, size: Size, only: list[str], say: Say) -> Iterator[dict[str, Any]]:
+    """Build every size once; yield what JSON can hold, anew after each.
+
+    Parameters
+    ----------
+    only
+        The sizes to build, as text; all of them if none is named.
+    """
+    steps: list[Step] = []
+    problems: dict[str, str] = {}
     for customers in size.growth_customers:
+        if only and str(customers) not in only:
+            continue
         say(f"{customers:,} customers: making the raw files")
-        steps.append(_step(places, customers, size.months, say))
-    return {
-        "memory_limit": MEMORY_LIMIT,
-        "steps": [asdict(step) for step in steps],
-        **slopes(steps),
-        "mark": SLOPE_MARK,
-    }
+        try:
+            steps.append(_step(places, customers, size.months, say))
+        except HoldfastError as error:
+            # What a machine has no room for; the other sizes stand.
+            say(str(error))
+            problems[str(customers)] = str(error)[-_TOLD:]
+        yield {
+            "memory_limit": MEMORY_LIMIT,
+            "steps": [asdict(step) for step in steps],
+            "problems": problems,
+            **slopes(steps),
+            "mark": SLOPE_MARK,
+        }
 
 
 def slopes(steps: list[Step]) -> dict[str, float]:

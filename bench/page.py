@@ -277,9 +277,10 @@ def _growth(result: Result) -> str:
     return f"""## Growth
 
 From raw files to `gold_activity_windows` and all that it needs, {result["steps"][0]["months"]}
-months, DuckDB's memory limited to {result["memory_limit"]} at every size. Slopes (1: twice the
-rows, twice the cost) from the first size of 50,000 or more to the last: {slopes or "-"} (mark:
-below {result["mark"]}).
+months, DuckDB's memory limited to {result["memory_limit"]} at every size. A company of more than
+50,000 customers is one of 50,000 over and over, under other ids. Slopes (1: twice the rows, twice
+the cost) from the first size of 50,000 or more to the last: {slopes or "-"} (mark: below
+{result["mark"]}).
 
 ![Cost a row and peak memory by size]({drawn.name})
 

@@ -48,7 +48,7 @@ valid as (
 
 ),
 
-to_build as (
+to_build as {{ holdfast.read_anew() }} (
 
     select
         valid.*,

@@ -352,6 +352,20 @@
 {%- endmacro %}
 
 
+{% macro read_anew() -%}
+    {#- Before the parenthesis of a common table expression that is cheaper to read once more than to keep: `as {{ ... }} (`. -#}
+    {{ adapter.dispatch("read_anew", "holdfast")() }}
+{%- endmacro %}
+
+{% macro default__read_anew() -%}
+{%- endmacro %}
+
+{% macro duckdb__read_anew() -%}
+    {#- DuckDB keeps the rows of what is named twice: of a first build all of them, on the disk where memory ends. -#}
+    not materialized
+{%- endmacro %}
+
+
 {% macro analyze(relation) -%}
     {#- Statistics on what was just built, for an engine that plans without them until it gets round to it. -#}
     {{ adapter.dispatch("analyze", "holdfast")(relation) }}
