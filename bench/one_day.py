@@ -1,7 +1,7 @@
 """One more day: what dbt's models take when a day of rows has come, beside a full build.
 
-The last day of a company is kept back: everything that became known on it. The rest is built in
-full, the day is laid beside it, and the same build runs again.
+The last days of a company are kept back: everything that became known on them. The rest is built
+in full, a day is laid beside it as files of its own, as loaders do, and the same build runs again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,10 @@ def _history(places: Places, customers: int, months: int, say: Say) -> dict[str,
     shutil.rmtree(folder, ignore_errors=True)
     settings = settings_in(folder)
     days = _last_days(whole, _DAYS)
-    _lay(whole, folder / "raw", days[0])
+    _lay(whole, folder / "raw", None, days[0])
     builds = [_build(settings, f"full, {months} months", say)]
-    for until in [*days[1:], None]:
-        _lay(whole, folder / "raw", until)
+    for since, until in pairwise([*days, None]):
+        _lay(whole, folder / "raw", since, until)
         builds.append(_build(settings, "one more day", say))
     builds.append(_build(settings, "nothing new", say))
     shutil.rmtree(folder)
@@ -116,17 +117,17 @@ def _last_days(raw: Path, count: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _lay(whole: Path, raw: Path, until: str | None) -> None:
-    """Write the rows that were known before a midnight; rows without that clock are there always.
+def _lay(whole: Path, raw: Path, since: str | None, until: str | None) -> None:
+    """Write a file an entity of the rows that became known between two midnights.
 
-    What the loader of a warehouse would see: the same files, longer by a day.
+    Without the first, all that was known before the second, and rows without that clock.
     """
-    raw.mkdir(parents=True, exist_ok=True)
+    first = "true" if since is None else f"known_at >= timestamp '{since}'"
+    last = "true" if until is None else f"known_at < timestamp '{until}'"
+    timeless = "known_at is null" if since is None else "false"
     for path in sorted(whole.glob("*.parquet")):
-        condition = (
-            "" if until is None else f"where known_at is null or known_at < timestamp '{until}'"
-        )
+        (raw / path.stem).mkdir(parents=True, exist_ok=True)
         duckdb.sql(
-            f"copy (select * from read_parquet('{path}') {condition}) "
-            f"to '{raw / path.name}' (format parquet)"
+            f"copy (select * from read_parquet('{path}') where ({first} and {last}) or {timeless}) "
+            f"to '{raw / path.stem}/{since or 'before'}.parquet' (format parquet)"
         )
