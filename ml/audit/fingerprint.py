@@ -26,6 +26,7 @@ from ml.audit.schedules import Rows, draw_schedule
 from ml.audit.scratch import audit_folder
 from ml.audit.yard import Yard
 from ml.errors import HoldfastError, UsageError
+from ml.profile import DUCKDB, engine_of
 from ml.progress import Progress, silent
 from ml.settings import Settings
 from ml.warehouse import open_warehouse, require_warehouse
@@ -264,8 +265,8 @@ def _build(yard: Yard, configuration: Configuration, rows: Rows, first: Content)
             return Built(
                 name=configuration.name,
                 different_tables=differing(first, yard.content) if first else (),
-                memory_megabytes=megabytes if yard.settings.database is None else None,
-                spilled_bytes=max(spilled) if megabytes else None,
+                memory_megabytes=megabytes if engine_of(yard.settings) == DUCKDB else None,
+                spilled_bytes=max(spilled, default=None) if megabytes else None,
             )
 
 

@@ -98,14 +98,14 @@ class Scratch:
         )
 
     def tune(self, threads: int, options: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Set the threads of dbt and, where it is DuckDB, of the engine.
+        """Set the threads of dbt and, where it is DuckDB, of the engine; on Spark its partitions.
 
         A copy of the project's profile is written for it.
 
         Parameters
         ----------
         options
-            More of DuckDB's options.
+            More of DuckDB's options, or of Spark's.
         """
         source = self.settings.profiles_dir / "profiles.yml"
         profiles = yaml.safe_load(source.read_text(encoding="utf-8"))
@@ -113,8 +113,16 @@ class Scratch:
             output = profile.get("outputs", {}).get(self.settings.target)
             if output is None:
                 continue
+            kind = output.get("type", DUCKDB)
+            if kind in SPARKS:
+                output["server_side_parameters"] = {
+                    **output.get("server_side_parameters", {}),
+                    "spark.sql.shuffle.partitions": str(threads),
+                    **options,
+                }
+                continue
             output["threads"] = threads
-            if output.get("type", DUCKDB) == DUCKDB:
+            if kind == DUCKDB:
                 # Options of the connection: a setting is repeated with every cursor, and where to
                 # spill cannot be said again once something lies there.
                 output["config_options"] = {

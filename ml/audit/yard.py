@@ -15,7 +15,10 @@ from ml.audit.databases import copy_database, set_parameters, spilled_bytes
 from ml.audit.rows import EntityContract, entity_contracts
 from ml.audit.scratch import Scratch
 from ml.load import load, needs_load
+from ml.profile import SPARKS, engine_of
 from ml.settings import Settings
+from ml.warehouse import open_warehouse
+from ml.warehouse.base import Relation
 
 # By the package, so that they are found where Holdfast is one of another project.
 _LAYERS = ("+fqn:holdfast.silver", "+fqn:holdfast.gold")
@@ -44,9 +47,14 @@ class Yard:
         own: dict[str, Any] = {"raw_path": str(self.raw), "inputs": {}, "known_until": None}
         self._scratch = Scratch.at(settings, folder, vars=own)
         self._scratch.build(seeds=True)
+        self._is_spark = engine_of(self.settings) in SPARKS
         self._seeded = folder / "seeded.duckdb"
+        self._seeds: frozenset[Relation] = frozenset()
         if self._database is not None:
             copy_database(settings, folder, self._database, self._seeded_database)
+        elif self._is_spark:
+            with open_warehouse(self.settings) as warehouse:
+                self._seeds = frozenset(warehouse.relations())
         else:
             shutil.copyfile(self.settings.warehouse_path, self._seeded)
 
@@ -80,6 +88,9 @@ class Yard:
         if self._database is not None:
             copy_database(self._real, self._folder, self._seeded_database, self._database)
             return
+        if self._is_spark:
+            self._drop_all_but_seeds()
+            return
         warehouse = self.settings.warehouse_path
         warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
         shutil.copyfile(self._seeded, warehouse)
@@ -100,8 +111,24 @@ class Yard:
         """Set the threads of dbt and of the engine, and the engine's memory; None leaves it free.
 
         A server has no such memory: there it is that of each step of a query, the least there is.
+        Nor has Spark: there it is how many rows a join or a window keeps before it spills. Its
+        threads are partitions, for its session takes one statement of dbt after the other.
         """
         memory = {"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}
+        if self._is_spark:
+            kept, spilling = ("4", "16") if memory_megabytes else ("4096", "2147483647")
+            self._scratch.tune(
+                threads,
+                {
+                    f"spark.sql.{step}.buffer.{option}": rows
+                    for step in ("windowExec", "sortMergeJoinExec")
+                    for option, rows in (
+                        ("in.memory.threshold", kept),
+                        ("spill.threshold", spilling),
+                    )
+                },
+            )
+            return
         # So few rows are written faster than the best way to compress them is found.
         self._scratch.tune(
             threads,
@@ -119,7 +146,13 @@ class Yard:
 
     @contextmanager
     def spilled(self) -> Iterator[list[int]]:
-        """Give a list to which the bytes on disk for want of memory are added, again and again."""
+        """Give a list to which the bytes on disk for want of memory are added, again and again.
+
+        It stays empty on Spark, which tells them in its log alone.
+        """
+        if self._is_spark:
+            yield []
+            return
         if self._database is None:
             with _watched(self.spill_dir) as seen:
                 yield seen
@@ -128,6 +161,13 @@ class Yard:
         yield seen
         # Its queries have ended, and the server has counted them.
         seen.append(spilled_bytes(self._real, self._database))
+
+    def _drop_all_but_seeds(self) -> None:
+        with open_warehouse(self.settings) as warehouse:
+            for relation in warehouse.relations():
+                if relation not in self._seeds:
+                    kind = "view" if relation.is_view else "table"
+                    warehouse.execute(f"drop {kind} {relation.schema}.{relation.name}")
 
 
 @contextmanager

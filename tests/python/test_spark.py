@@ -199,6 +199,24 @@ def test_a_replay_of_one_date_finds_every_cell_the_same(company: Company) -> Non
     assert found["n"][0].as_py() >= 1
 
 
+def test_a_history_of_arrivals_ends_where_one_build_ends(company: Company) -> None:
+    from ml.audit.arrivals import arrivals
+
+    result = arrivals(company.spark, schedules=1, customers=3)
+    assert result.is_green, result.to_dict()
+    assert result.builds >= 2
+
+
+def test_two_ways_to_build_give_one_fingerprint(company: Company) -> None:
+    from ml.audit.fingerprint import CONFIGURATIONS, fingerprint
+
+    first, short = CONFIGURATIONS[0], CONFIGURATIONS[-1]
+    assert short.is_short_of_memory
+    result = fingerprint(company.spark, customers=3, configurations=[first, short])
+    assert result.is_green, result.to_dict()
+    assert result.tables > 25
+
+
 @pytest.mark.parametrize("dialect", ["databricks", "spark"])
 def test_what_was_compiled_parses_elsewhere(company: Company, dialect: str) -> None:
     sqlglot = pytest.importorskip("sqlglot", reason="the extra `engines` is not installed")
