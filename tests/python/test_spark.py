@@ -20,6 +20,7 @@ from ml.errors import HoldfastError
 from ml.settings import Settings, TrainSettings
 from ml.simulate import simulate
 from ml.warehouse import open_warehouse
+from ml.warehouse.spark import SparkWarehouse
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -199,22 +200,26 @@ def test_a_replay_of_one_date_finds_every_cell_the_same(company: Company) -> Non
     assert found["n"][0].as_py() >= 1
 
 
-def test_a_history_of_arrivals_ends_where_one_build_ends(company: Company) -> None:
-    from ml.audit.arrivals import arrivals
+def test_a_scratch_project_begins_anew_with_its_seeds_alone(company: Company) -> None:
+    from ml.audit.scratch import audit_folder
+    from ml.audit.yard import Yard
 
-    result = arrivals(company.spark, schedules=1, customers=3)
-    assert result.is_green, result.to_dict()
-    assert result.builds >= 2
-
-
-def test_two_ways_to_build_give_one_fingerprint(company: Company) -> None:
-    from ml.audit.fingerprint import CONFIGURATIONS, fingerprint
-
-    first, short = CONFIGURATIONS[0], CONFIGURATIONS[-1]
-    assert short.is_short_of_memory
-    result = fingerprint(company.spark, customers=3, configurations=[first, short])
-    assert result.is_green, result.to_dict()
-    assert result.tables > 25
+    with audit_folder(company.spark, "yard") as folder:
+        yard = Yard(company.spark, folder)
+        with open_warehouse(yard.settings) as warehouse:
+            seeds = warehouse.relations()
+            warehouse.execute("create table bronze.built using parquet as select 1 as a")
+            warehouse.execute("create view bronze.seen as select * from bronze.built")
+        assert "bronze.value_tiers" in {str(each) for each in seeds}
+        for megabytes, rows in ((40, "16"), (None, "2147483647")):
+            yard.tune(threads=3, memory_megabytes=megabytes)
+            yard.start_anew()
+            with open_warehouse(yard.settings) as warehouse:
+                assert warehouse.relations() == seeds
+                assert isinstance(warehouse, SparkWarehouse)
+                conf = warehouse.session.conf
+                assert conf.get("spark.sql.windowExec.buffer.spill.threshold") == rows
+                assert conf.get("spark.sql.shuffle.partitions") == "3"
 
 
 @pytest.mark.parametrize("dialect", ["databricks", "spark"])
