@@ -6,7 +6,6 @@ Differences are paired: all are judged on the same bootstrap samples of customer
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -183,7 +182,7 @@ def _history(
     found = []
     for at in range(folds):
         rows = fold == at
-        of_fold = partial(metrics.average_precision, outcomes.target[rows], score[rows])
+        of_fold = metrics.average_precision_of(outcomes.target[rows], score[rows])
         found.append(metrics.sampled(of_fold, outcomes.customer[rows], customer_weights))
     return History(
         by_fold=np.array([each.value for each in found]),

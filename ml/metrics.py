@@ -22,6 +22,8 @@ from ml.resampling import over_samples
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Of weights of the rows, `(n,)` or `(n_samples, n)`; None: each row once.
+Figure = Callable[[Floats | None], Floats]
 
 AVERAGE_PRECISION = "average_precision"
 ROC_AUC = "roc_auc"
@@ -167,8 +169,17 @@ def average_precision(target: Floats, score: Floats, weight: Floats | None = Non
     >>> average_precision(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.8, 0.7])).round(4)
     np.float64(0.8333)
     """
+    return average_precision_of(target, score)(weight)
+
+
+def average_precision_of(target: Floats, score: Floats) -> Figure:
+    """Return `average_precision` as a figure of weights alone: the rows are ranked once."""
     ranking = _joined(rank(score), target)
-    return _average_precision(cumulate(ranking, target, _weight(target, weight)))
+
+    def figure(weight: Floats | None) -> Floats:
+        return _average_precision(cumulate(ranking, target, _weight(target, weight)))
+
+    return figure
 
 
 def roc_auc(target: Floats, score: Floats, weight: Floats | None = None) -> Floats:
@@ -240,11 +251,23 @@ def revenue_caught(
     weight: Floats | None = None,
 ) -> Floats:
     """Return the share of the churners' monthly revenue that the top `share` of rows holds."""
+    return revenue_caught_of(target, score, monthly_revenue, share)(weight)
+
+
+def revenue_caught_of(
+    target: Floats, score: Floats, monthly_revenue: Floats, share: float
+) -> Figure:
+    """Return `revenue_caught` as a figure of weights alone: the rows are ranked once."""
     ranking = rank(score)
     order, ends = ranking.order, ranking.ends
-    ordered = _weight(target, weight)[..., order]
-    down = _cumulated(ordered, target[order], ends)
-    return _revenue_caught(ordered, down, (target * monthly_revenue)[order], ends, share)
+    churned, lost = target[order], (target * monthly_revenue)[order]
+
+    def figure(weight: Floats | None) -> Floats:
+        ordered = _weight(target, weight)[..., order]
+        down = _cumulated(ordered, churned, ends)
+        return _revenue_caught(ordered, down, lost, ends, share)
+
+    return figure
 
 
 def measure(
@@ -292,15 +315,13 @@ class Sampled:
         return estimate(self.value - other.value, self.samples - other.samples)
 
 
-def sampled(
-    figure: Callable[[Floats | None], Floats], customer: Integers, customer_weights: Floats
-) -> Sampled:
+def sampled(figure: Figure, customer: Integers, customer_weights: Floats) -> Sampled:
     """Return a figure of some rows, and what it is on every bootstrap sample.
 
     Parameters
     ----------
     figure
-        Gives the figure for weights of the rows, `(n_samples, n)`; None: each row once.
+        Called for a few samples at a time, so what does not depend on weights it has done before.
     customer
         Codes of the rows' customers, `(n,)`.
     customer_weights

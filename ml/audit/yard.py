@@ -114,7 +114,6 @@ class Yard:
         Nor has Spark: there it is how many rows a join or a window keeps before it spills. Its
         threads are partitions, for its session takes one statement of dbt after the other.
         """
-        memory = {"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}
         if self._is_spark:
             kept, spilling = ("4", "16") if memory_megabytes else ("4096", "2147483647")
             self._scratch.tune(
@@ -129,6 +128,7 @@ class Yard:
                 },
             )
             return
+        memory = {"memory_limit": f"{memory_megabytes}MB"} if memory_megabytes else {}
         # So few rows are written faster than the best way to compress them is found.
         self._scratch.tune(
             threads,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,9 +167,7 @@ def ablate(
 
 
 def _revenue(outcomes: Outcomes, score: Floats, share: float, weights: Floats) -> Sampled:
-    caught = partial(
-        metrics.revenue_caught, outcomes.target, score, outcomes.monthly_revenue, share
-    )
+    caught = metrics.revenue_caught_of(outcomes.target, score, outcomes.monthly_revenue, share)
     return metrics.sampled(caught, outcomes.customer, weights)
 
 

@@ -1,7 +1,6 @@
 """What the gates hold against their bounds: figures of a version on rows it has never seen."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,5 +119,5 @@ def calibration_by_chance(
 
 
 def _precision(outcomes: Outcomes, forecast: Forecast, drawn: Floats) -> Sampled:
-    of_score = partial(metrics.average_precision, outcomes.target, forecast.score)
+    of_score = metrics.average_precision_of(outcomes.target, forecast.score)
     return metrics.sampled(of_score, outcomes.customer, drawn)
