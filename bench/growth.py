@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -96,10 +97,26 @@ def slopes(steps: list[Step]) -> dict[str, float]:
 
 
 def _step(places: Places, customers: int, months: int, say: Say) -> Step:
-    raw = large_company(places, customers, months) / "raw"
+    company = large_company(places, customers, months)
     folder = places.folder / "growth"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    try:
+        step = _built(company / "raw", folder, customers, months)
+    finally:
+        shutil.rmtree(folder)
+        if (company / "raw" / "activity").is_dir():
+            # Made for this size alone, and larger than all else.
+            shutil.rmtree(company)
+    say(
+        f"{customers:,} customers, {step.rows:,} raw rows: {step.build.wall:.0f} s, processor "
+        f"{step.build.cpu:.0f} s, {step.build.peak_mb:,.0f} MB; the model "
+        f"{step.model_seconds:.1f} s"
+    )
+    return step
+
+
+def _built(raw: Path, folder: Path, customers: int, months: int) -> Step:
     settings = settings_in(folder)
     profile = folder / "profiles.yml"
     profile.write_text(_profile(settings.warehouse_path))
@@ -120,13 +137,6 @@ def _step(places: Places, customers: int, months: int, say: Say) -> Step:
     activity = next(raw.glob("activity*"))
     files = activity / "*.parquet" if activity.is_dir() else activity
     ((rows,),) = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
-    say(
-        f"{customers:,} customers, {rows:,} raw rows: {usage.wall:.0f} s, processor "
-        f"{usage.cpu:.0f} s, {usage.peak_mb:,.0f} MB; the model {seconds[MODEL]:.1f} s"
-    )
-    shutil.rmtree(folder)
-    if activity.is_dir():
-        shutil.rmtree(raw.parent)
     return Step(customers, months, rows, observations, usage, seconds[MODEL])
 
 

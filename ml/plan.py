@@ -50,6 +50,7 @@ _CODE = (
     "metrics",
     "plan",
     "policies",
+    "resampling",
     "sampling",
     "splits",
     "thresholds",

@@ -4,7 +4,7 @@
         of most builds. A table that does not stand yet is the engine's own incremental materialization's work.
     -#}
     {%- if not holdfast.is_slice_build() -%}
-        {{ return(holdfast.incremental_of_engine()) }}
+        {{ return(holdfast.build_whole()) }}
     {%- endif -%}
     {%- set changed = holdfast.changed_slices(config.get("slice_plan")) -%}
     {%- if changed.missing or changed.gone -%}
@@ -13,6 +13,20 @@
     {%- call noop_statement("main", "NOTHING TO BUILD") -%} -- no slice is missing, stale or gone {%- endcall -%}
     {{ return({"relations": [this.incorporate(type="table")]}) }}
 {% endmaterialization %}
+
+
+{% macro build_whole() -%}
+    {%- if holdfast.part_count() == 1 -%}
+        {{ return(holdfast.incremental_of_engine()) }}
+    {%- endif -%}
+    {%- set new = make_temp_relation(this).include(database=false, schema=false) -%}
+    {%- do holdfast.create_temporary(new) -%}
+    {#- The engine's materialization takes its query from here. -#}
+    {%- do context.update({"compiled_code": "select * from " ~ new}) -%}
+    {%- set built = holdfast.incremental_of_engine() -%}
+    {%- do run_query("drop table " ~ new) -%}
+    {{ return(built) }}
+{%- endmacro %}
 
 
 {% macro incremental_of_engine() -%}
@@ -35,7 +49,7 @@
     {%- set new = make_temp_relation(target_relation).include(database=false, schema=false) -%}
     {{ run_hooks(pre_hooks, inside_transaction=false) }}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
-    {%- do run_query("create temporary table " ~ new ~ " as (" ~ compiled_code ~ ")") -%}
+    {%- do holdfast.create_temporary(new) -%}
     {%- set columns = holdfast.duckdb_columns(new, target_relation) -%}
     {%- if config.get("contract").enforced and columns.new != holdfast.duckdb_contract() -%}
         {%- do get_assert_columns_equivalent("select * from " ~ new) -%}

@@ -2,7 +2,8 @@
 
 The raw rows of some customers of the standing warehouse are laid out and built in several ways:
 with other numbers of threads, in another order, as one file or many, as Parquet or CSV, at once or
-batch by batch, and with so little memory that the engine has to spill to disk. Every table of
+batch by batch, in parts of customers, and with so little memory that the engine has to spill to
+disk. Every table of
 silver and gold must hold the same each time.
 """
 
@@ -55,6 +56,8 @@ class Configuration:
         In place of `lay_out`: the schedule by which they come in batches.
     is_short_of_memory
         Whether the engine gets so little memory that it has to spill.
+    customer_parts
+        In how many parts of customers DuckDB builds the largest models; None: as memory asks.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Configuration:
     lay_out: Callable[[Rows, Path], None] | None = None
     is_short_of_memory: bool = False
     schedule_seed: int | None = None
+    customer_parts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ CONFIGURATIONS: tuple[Configuration, ...] = (
     Configuration("rows shuffled, 1 thread", 1, shuffled),
     Configuration("incremental, some rows late", schedule_seed=0),
     Configuration("incremental, rows in any order, 8 threads", 8, schedule_seed=1),
+    Configuration("incremental, some rows late, 3 parts", schedule_seed=5, customer_parts=3),
     Configuration("little memory, spilling", 2, one_file, is_short_of_memory=True),
     Configuration("little memory, rows shuffled, many files", 2, many_files, True),
 )
@@ -271,14 +276,15 @@ def _build(yard: Yard, configuration: Configuration, rows: Rows, first: Content)
 
 
 def _build_batches(yard: Yard, configuration: Configuration, rows: Rows) -> None:
+    vars = {"customer_parts": configuration.customer_parts}
     if configuration.lay_out is not None:
         configuration.lay_out(rows, yard.raw)
-        yard.build()
+        yard.build(vars)
     if configuration.schedule_seed is not None:
         schedule = draw_schedule(rows, configuration.schedule_seed)
         for batch in range(schedule.batches):
             schedule.deliver(rows, batch, yard.raw)
-            yard.build()
+            yard.build(vars)
 
 
 def _one_number(content: Content) -> str:

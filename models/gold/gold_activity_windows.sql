@@ -1,3 +1,5 @@
+{{ config(observation_bytes=6000) }}
+
 {#-
     A row of the ledger counts in a window at several as-of dates, and in each at another age. Joined row by row that is a
     dozen rows for each. So rows are added up to cells first, which no window of no date cuts: a cell lies between two
@@ -20,6 +22,7 @@ with observations as (
         row_number() over (order by as_of_date asc nulls last, customer_id asc nulls last) as observation_number,
         dense_rank() over (order by customer_id asc nulls last) as customer_number
     from {{ holdfast.observations_to_build(missing=missing) }} as to_build
+    where {{ holdfast.in_part('customer_id') }}
 
 ),
 
@@ -37,6 +40,7 @@ daily_activity as (
 
     select * from {{ ref('silver_daily_activity') }}
     where {{ holdfast.within_reach('activity_date', missing, reach_days) }}
+        and {{ holdfast.in_part('customer_id') }}
 
 ),
 

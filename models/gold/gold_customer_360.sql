@@ -1,3 +1,5 @@
+{{ config(observation_bytes=3000) }}
+
 -- The features come from the contracts of the families: a column that a family adds is here without an edit.
 {% set missing = holdfast.missing_slices() -%}
 with slices as (
@@ -9,6 +11,8 @@ with slices as (
 observations as (
 
     select * from {{ ref('gold_observations') }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
+        and {{ holdfast.in_part('customer_id') }}
 
 ),
 {% for family in holdfast.feature_families() %}
@@ -16,6 +20,7 @@ observations as (
 
     select * from {{ ref('gold_features_' ~ family) }}
     where {{ holdfast.at_dates('as_of_date', missing) }}
+        and {{ holdfast.in_part('customer_id') }}
 
 ),
 {% endfor %}

@@ -1,21 +1,24 @@
 {%- set measures = ['active_days', 'logins', 'actions', 'minutes'] %}
 {%- set types = {'active_days': 'integer', 'logins': 'bigint', 'actions': 'bigint', 'minutes': 'decimal(18, 2)'} %}
+{%- set missing = holdfast.missing_slices() %}
 
 with observations as (
 
-    select * from {{ holdfast.observations_to_build() }} as to_build
+    select * from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
 activity_windows as (
 
     select * from {{ ref('gold_activity_windows') }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
 
 ),
 
 feature_use as (
 
     select * from {{ ref('gold_feature_use') }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
 
 ),
 

@@ -1,14 +1,16 @@
 {%- set reach_days = 730 %}
+{%- set missing = holdfast.missing_slices() %}
 
 with observations as (
 
-    select * from {{ holdfast.observations_to_build() }} as to_build
+    select * from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
 activity_windows as (
 
     select * from {{ ref('gold_activity_windows') }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
 
 ),
 

@@ -1,8 +1,9 @@
 {%- set reach_days = var('windows') | max %}
+{%- set missing = holdfast.missing_slices() %}
 
 with observations as (
 
-    select * from {{ holdfast.observations_to_build() }} as to_build
+    select * from {{ holdfast.observations_to_build(missing=missing) }} as to_build
 
 ),
 
@@ -15,6 +16,7 @@ tickets_versions as (
 contract as (
 
     select * from {{ ref('gold_features_contract') }}
+    where {{ holdfast.at_dates('as_of_date', missing) }}
 
 ),
 
