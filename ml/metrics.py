@@ -210,7 +210,7 @@ def lift_at(target: Floats, score: Floats, share: float, weight: Floats | None =
 def brier(target: Floats, probability: Floats, weight: Floats | None = None) -> Floats:
     """Return the mean squared distance of the probability from what happened (0 best)."""
     weight = _weight(target, weight)
-    return _ratio(weight @ np.square(probability - target), weight.sum(axis=-1))
+    return _brier(target, probability, weight, weight.sum(axis=-1))
 
 
 def calibration_error(
@@ -225,7 +225,8 @@ def calibration_error(
     Bins hold about equally many rows in order of probability; equal probabilities stay in one
     bin. With few rows the error is biased upward, since noise alone moves a bin's rate.
     """
-    return _binned(target, probability, bins).error(_weight(target, weight))
+    weight = _weight(target, weight)
+    return _binned(target, probability, bins).error(weight, weight.sum(axis=-1))
 
 
 def lead_time(
@@ -392,11 +393,10 @@ class _Bins:
     starts: Integers
     distance: Floats
 
-    def error(self, weight: Floats) -> Floats:
-        """Return the mean distance of forecast and rate over the bins."""
-        ordered = weight[..., self.order]
-        distance = np.add.reduceat(ordered * self.distance, self.starts, axis=-1)
-        return _ratio(np.abs(distance).sum(axis=-1), ordered.sum(axis=-1))
+    def error(self, weight: Floats, total: Floats) -> Floats:
+        """Return the mean distance of forecast and rate over the bins; `total` is all weight."""
+        distance = np.add.reduceat(weight[..., self.order] * self.distance, self.starts, axis=-1)
+        return _ratio(np.abs(distance).sum(axis=-1), total)
 
 
 @dataclass(frozen=True)
@@ -442,18 +442,19 @@ def _measured(lined: _Lined, share: float, ordered: Floats) -> dict[str, Floats]
     down = _cumulated(ordered, target, ends)
     caught = _caught(down, down.churned, share)
     recall = _ratio(caught, down.churned[..., -1])
+    total = down.rows[..., -1]
     return {
         AVERAGE_PRECISION: _average_precision(down),
         ROC_AUC: _roc_auc(down),
-        PRECISION: _ratio(caught, share * down.rows[..., -1]),
+        PRECISION: _ratio(caught, share * total),
         RECALL: recall,
         LIFT: _ratio(recall, share),
-        BRIER: brier(target, lined.forecast.probability, ordered),
-        CALIBRATION_ERROR: lined.bins.error(ordered),
+        BRIER: _brier(target, lined.forecast.probability, ordered, total),
+        CALIBRATION_ERROR: lined.bins.error(ordered, total),
         CALIBRATION_BEFORE: (
             np.full(ordered.shape[:-1], np.nan)[()]
             if lined.before is None
-            else lined.before.error(ordered)
+            else lined.before.error(ordered, total)
         ),
         LEAD_TIME: _lead_time(ordered, down, target, outcomes.days_to_churn, ends, share),
         REVENUE_CAUGHT: _revenue_caught(
@@ -486,8 +487,10 @@ def _joined(ranking: Ranking, target: Floats) -> Ranking:
 
 
 def _cumulated(ordered: Floats, target: Floats, ends: Integers) -> Cumulated:
+    starts = np.append(0, ends[:-1] + 1)
     return Cumulated(
-        rows=np.cumsum(ordered, axis=-1)[..., ends], churned=_added_up(ordered, target, ends)
+        rows=np.cumsum(np.add.reduceat(ordered, starts, axis=-1), axis=-1),
+        churned=_added_up(ordered, target, ends),
     )
 
 
@@ -505,6 +508,10 @@ def _ratio(numerator: Floats, denominator: Floats | float) -> Floats:
     result = np.full(above.shape, np.nan)
     np.divide(above, below, out=result, where=below > 0)
     return result[()]
+
+
+def _brier(target: Floats, probability: Floats, weight: Floats, total: Floats) -> Floats:
+    return _ratio(weight @ np.square(probability - target), total)
 
 
 def _before(down: Floats) -> Floats:
