@@ -102,17 +102,14 @@ def decide(
     economics = thresholds.call_economics(value_tier, outcomes.monthly_revenue, costs)
     weights = metrics.draw_customers(outcomes, samples, rng)
     return Policies(
-        thresholds=tuple(
-            thresholds.choose(
-                policy,
-                outcomes,
-                probability,
-                economics,
-                share=share,
-                least_recall=options.least_recall,
-                customer_weights=weights,
-            )
-            for policy in POLICIES
+        thresholds=thresholds.choose(
+            POLICIES,
+            outcomes,
+            probability,
+            economics,
+            share=share,
+            least_recall=options.least_recall,
+            customer_weights=weights,
         ),
         chosen=options.policy,
         bound=conformal.bound_missed_value(

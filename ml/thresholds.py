@@ -165,7 +165,7 @@ def call_economics(
 
 
 def choose(
-    policy: Policy,
+    policies: Sequence[Policy],
     outcomes: Outcomes,
     probability: Floats,
     economics: CallEconomics,
@@ -173,8 +173,8 @@ def choose(
     share: float,
     least_recall: float,
     customer_weights: Floats,
-) -> Threshold:
-    """Choose the threshold of one policy on validation rows.
+) -> tuple[Threshold, ...]:
+    """Choose the threshold of each policy on validation rows.
 
     - capacity: as many rows as fit into the top `share`. Where not even the most likely group of
       equal probabilities fits, nobody is called: no threshold could tell its rows apart.
@@ -204,21 +204,26 @@ def choose(
     ranking = metrics.rank(probability)
     gain = economics.profit(probability)
 
-    def pick(weight: Floats) -> Integers:
+    def pick(weight: Floats) -> dict[Policy, Integers]:
         down = metrics.cumulate(ranking, outcomes.target, weight)
-        return _pick(policy, down, _summed(ranking, gain, weight), share, least_recall)
+        gained = _summed(ranking, gain, weight)
+        return {each: _pick(each, down, gained, share, least_recall) for each in policies}
 
     group_probability = np.append(probability[ranking.order][ranking.ends], np.nan)
-    group = int(pick(np.ones(probability.size)))
+    group = pick(np.ones(probability.size))
     picked = over_samples(pick, outcomes.customer, customer_weights)
-    samples = [group_probability[some] for some in picked]
-    threshold = metrics.estimate(group_probability[group], np.concatenate(samples))
-    return Threshold(
-        policy,
-        threshold,
-        reach(outcomes, probability, economics, threshold.value, customer_weights),
-        _why(policy, threshold.value, bool(outcomes.target.any()), share, least_recall),
-    )
+
+    def chosen(policy: Policy) -> Threshold:
+        samples = [group_probability[some[policy]] for some in picked]
+        threshold = metrics.estimate(group_probability[group[policy]], np.concatenate(samples))
+        return Threshold(
+            policy,
+            threshold,
+            reach(outcomes, probability, economics, threshold.value, customer_weights),
+            _why(policy, threshold.value, bool(outcomes.target.any()), share, least_recall),
+        )
+
+    return tuple(chosen(policy) for policy in policies)
 
 
 def reach(

@@ -9,9 +9,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml import matrix
 from ml.contract import Feature, FeatureContract
@@ -258,17 +260,30 @@ def read_history(settings: Settings, frozen: FrozenSet) -> History:
     )
 
 
-def read_frame(settings: Settings, frozen: FrozenSet) -> pd.DataFrame:
-    """Return the features of a frozen set, `(n_observations, n_features)`; verified first."""
+def read_frame(
+    settings: Settings, frozen: FrozenSet, kept: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
+    """Return the features of a frozen set, `(n_observations, n_features)`; verified first.
+
+    Parameters
+    ----------
+    kept
+        The rows wanted, `(row_count,)`; None: all.
+    """
     path = verify(settings, frozen)
     types = frozen.contract.types
+    wanted = np.ones(frozen.row_count, dtype=bool) if kept is None else kept
 
     def batches() -> Iterator[pa.RecordBatch]:
+        start = 0
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=list(types)).to_batches()
+                for batch in file.read_row_group(group, columns=list(types)).to_batches():
+                    here = wanted[start : start + batch.num_rows]
+                    start += batch.num_rows
+                    yield batch if here.all() else batch.filter(pa.array(here))
 
-    return matrix.gather_frame(batches(), types, frozen.row_count)
+    return matrix.gather_frame(batches(), types, int(wanted.sum()))
 
 
 def register(warehouse: Warehouse, frozen: FrozenSet) -> None:

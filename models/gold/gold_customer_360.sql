@@ -11,8 +11,7 @@ with slices as (
 observations as (
 
     select * from {{ ref('gold_observations') }}
-    where {{ holdfast.at_dates('as_of_date', missing) }}
-        and {{ holdfast.in_part('customer_id') }}
+    where {{ holdfast.in_part('customer_id') }}
 
 ),
 {% for family in holdfast.feature_families() %}

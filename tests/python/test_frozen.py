@@ -5,6 +5,8 @@ import json
 from datetime import date, datetime
 from decimal import Decimal
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -114,6 +116,13 @@ def test_an_earlier_moment_holds_what_was_known_then(own):
     again = freeze(own.settings)
     assert not again.is_new
     assert again.frozen == frozen
+
+
+def test_some_rows_are_read_as_they_are_among_all(own):
+    frozen = freeze(own.settings).frozen
+    kept = np.arange(frozen.row_count) % 3 == 1
+    whole, some = sets.read_frame(own.settings, frozen), sets.read_frame(own.settings, frozen, kept)
+    pd.testing.assert_frame_equal(some, whole.loc[kept].reset_index(drop=True))
 
 
 def test_nothing_known_yet_is_an_error(own):

@@ -18,7 +18,7 @@ ZOO = read_zoo(ROOT)
 @pytest.mark.parametrize("mutant", ZOO, ids=lambda mutant: mutant.name)
 def test_a_patch_fits_its_file(mutant, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / mutant.file
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / mutant.file, path)
     mutant.apply(tmp_path)
     assert path.read_text() != (ROOT / mutant.file).read_text()

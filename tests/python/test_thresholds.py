@@ -29,8 +29,8 @@ def economics_of(count, cost=1.0, save_rate=0.5, value=10.0):
 
 def choose(policy, target, probability, *, economics=None, samples=20, **choice):
     outcomes = outcomes_of(target)
-    return thresholds.choose(
-        policy,
+    (found,) = thresholds.choose(
+        [policy],
         outcomes,
         np.asarray(probability, dtype=float),
         economics or economics_of(outcomes.target.size),
@@ -39,6 +39,7 @@ def choose(policy, target, probability, *, economics=None, samples=20, **choice)
         ),
         **{**CHOICE, **choice},
     )
+    return found
 
 
 def made(count=500, seed=0, ties=True):
@@ -139,8 +140,8 @@ def test_of_equal_precision_the_one_that_calls_more_is_chosen():
     found = choose("precision", [1, 1, 0, 1], probability, least_recall=0.3)
     assert found.threshold.value == 0.8
     # A row that a sample did not draw is no place to end, even where it would change nothing.
-    undrawn = thresholds.choose(
-        "precision",
+    (undrawn,) = thresholds.choose(
+        ["precision"],
         outcomes_of([1, 1, 1, 0]),
         probability,
         economics_of(4),
@@ -169,8 +170,8 @@ def test_each_sample_of_customers_chooses_and_reaches_as_its_rows_repeated(polic
     outcomes = outcomes_of(target, customer)
     economics = economics_of(60)
     drawn = metrics.resample_customers(30, 1, np.random.default_rng(4))
-    found = thresholds.choose(
-        policy, outcomes, probability, economics, customer_weights=drawn, **CHOICE
+    (found,) = thresholds.choose(
+        [policy], outcomes, probability, economics, customer_weights=drawn, **CHOICE
     )
     again = np.repeat(np.arange(60), drawn[0][customer].astype(int))
     repeated = choose(policy, target[again], probability[again], economics=economics_of(again.size))

@@ -183,7 +183,7 @@ def read_frozen_set(
     """
     data = sets.read_history(settings, frozen).rows
     kept = _draw_customers(data, most_rows, rng)[data.customer]
-    frame = sets.read_frame(settings, frozen).loc[kept]
+    frame = sets.read_frame(settings, frozen, kept)
     return _training_table(data, kept, frame, frozen.contract, frozen.training_set_id)
 
 
