@@ -86,9 +86,11 @@ def growth(result: Mapping[str, Any], path: Path) -> Path:
     right.axhline(4.0, color=_LIMIT, lw=1, ls="--")
     right.annotate(
         "limit of DuckDB's memory",
-        (customers[0], 4.0),
-        xytext=(0, 4),
+        (customers[-1], 4.0),
+        xytext=(0, -4),
         textcoords="offset points",
+        ha="right",
+        va="top",
         fontsize=8,
         color=_LIMIT,
     )
