@@ -102,7 +102,8 @@ def _step(places: Places, customers: int, months: int, say: Say) -> Step:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        step = _built(company / "raw", folder, customers, months)
+        log = places.folder / "logs" / "growth.txt"
+        step = _built(company / "raw", folder, customers, months, log)
     finally:
         shutil.rmtree(folder)
         if (company / "raw" / "activity").is_dir():
@@ -116,7 +117,7 @@ def _step(places: Places, customers: int, months: int, say: Say) -> Step:
     return step
 
 
-def _built(raw: Path, folder: Path, customers: int, months: int) -> Step:
+def _built(raw: Path, folder: Path, customers: int, months: int, log: Path) -> Step:
     settings = settings_in(folder)
     profile = folder / "profiles.yml"
     profile.write_text(_profile(settings.warehouse_path))
@@ -127,7 +128,7 @@ def _built(raw: Path, folder: Path, customers: int, months: int) -> Step:
     usage = measure(
         command,
         environment={"HOLDFAST_LOCAL": str(folder), "DBT_TARGET_PATH": str(settings.target_dir)},
-        log=folder / "logs" / "build.txt",
+        log=log,
         cwd=ROOT,
     )
     results = json.loads((settings.target_dir / "run_results.json").read_text())["results"]

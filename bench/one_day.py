@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import duckdb
@@ -87,13 +88,12 @@ def _history(places: Places, customers: int, months: int, say: Say) -> dict[str,
         builds.append(_build(settings, "one more day", say))
     builds.append(_build(settings, "nothing new", say))
     shutil.rmtree(folder)
-    extra = sorted(build.model_seconds for build in builds[1:-1])
-    median = extra[len(extra) // 2]
+    day = median(build.model_seconds for build in builds[1:-1])
     return {
         "months": months,
         "builds": [asdict(build) for build in builds],
-        "day_median": median,
-        "full_over_day": builds[0].model_seconds / median,
+        "day_median": day,
+        "full_over_day": builds[0].model_seconds / day,
     }
 
 

@@ -1,9 +1,11 @@
 {#-
     The largest models in parts of customers. A customer's rows follow from that customer's rows alone, so a table that is built
     part after part is the same table, and needs the memory of one part. How many parts there are follows from the rows
-    that are to be built and from DuckDB's memory limit; the other engines know how to spill what such a query holds.
-    `observation_bytes` in a model's config is what its query holds for an observation, as measured at 573,000 of them, and a
-    part more: whatever else DuckDB does shares the limit.
+    that are to be read and from DuckDB's memory limit; the other engines know how to spill what such a query holds.
+
+    A model that is built so puts `in_part` on its observations and its largest inputs, and says in its config what its query
+    holds: `observation_bytes` for an observation that is built, and `input_bytes`, by model, for a row of an input that is read
+    whatever is built. Both are rounded up, since DuckDB does other things beside it.
 -#}
 
 {% macro in_part(customer_id) -%}
@@ -29,8 +31,8 @@
 
 
 {% macro part_count() -%}
-    {#- In how many parts the model is built; 1 where its query asks for none, and where nothing is built. -#}
-    {%- if not execute or model.resource_type != "model" -%}
+    {#- In how many parts the model is built; 1 where its query asks for none, and where a query is compiled and not built. -#}
+    {%- if not execute or model.resource_type != "model" or flags.WHICH not in ["build", "run", "retry"] -%}
         {{ return(1) }}
     {%- endif -%}
     {%- set remembered = holdfast.memory() -%}
@@ -47,15 +49,27 @@
 
 {% macro duckdb__count_parts() -%}
     {%- set bytes = config.get("observation_bytes") -%}
-    {%- if not bytes or var("customer_parts") -%}
-        {{ return(var("customer_parts") if bytes else 1) }}
+    {%- if not bytes -%}
+        {{ return(1) }}
+    {%- endif -%}
+    {%- set wanted = var("customer_parts") -%}
+    {%- if wanted is not none -%}
+        {%- if wanted is not integer or wanted < 1 -%}
+            {{ exceptions.raise_compiler_error("The var customer_parts wants a whole number from 1 on, or null; got '" ~ wanted ~ "'.") }}
+        {%- endif -%}
+        {{ return(wanted) }}
     {%- endif -%}
     {%- set observations = ref("gold_observations") -%}
     {%- if adapter.get_relation(observations.database, observations.schema, observations.identifier) is none -%}
         {{ return(1) }}
     {%- endif -%}
+    {%- set held = ["count(*) * " ~ bytes] -%}
+    {%- for input, row_bytes in (config.get("input_bytes") or {}).items() -%}
+        {%- do held.append("(select count(*) from " ~ ref(input) ~ ") * " ~ row_bytes) -%}
+    {%- endfor -%}
+    {#- Without a limit DuckDB tells one that it does not read itself. -#}
     {%- set parts = run_query(
-        "select ceil(count(*) * " ~ bytes ~ " / parse_formatted_bytes(current_setting('memory_limit'))) from "
+        "select coalesce(ceil(greatest(" ~ held | join(", ") ~ ") / try(parse_formatted_bytes(current_setting('memory_limit')))), 1) from "
         ~ holdfast.observations_to_build() ~ " as to_build"
     ).columns[0].values()[0] -%}
     {{ return([parts | int, 1] | max) }}
@@ -65,6 +79,9 @@
 {% macro create_temporary(relation) -%}
     {#- Create a temporary table with all rows that the model's query makes, part after part. -#}
     {%- set parts = holdfast.part_count() -%}
+    {%- if parts > 1 and holdfast.compiled_part(0) == compiled_code -%}
+        {{ exceptions.raise_compiler_error(model.name ~ " has observation_bytes in its config, and no in_part in its query.") }}
+    {%- endif -%}
     {%- do run_query("create temporary table " ~ relation ~ " as (" ~ holdfast.compiled_part(0) ~ ")") -%}
     {%- for part in range(1, parts) -%}
         {%- do run_query("insert into " ~ relation ~ " " ~ holdfast.compiled_part(part)) -%}

@@ -22,7 +22,7 @@ from ml.resampling import over_samples
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-# Of weights of the rows, `(n,)` or `(n_samples, n)`; None: each row once.
+# A figure of some rows by their weights, `(n,)` or `(n_samples, n)`; None: each row once.
 Figure = Callable[[Floats | None], Floats]
 
 AVERAGE_PRECISION = "average_precision"
@@ -184,8 +184,17 @@ def average_precision_of(target: Floats, score: Floats) -> Figure:
 
 def roc_auc(target: Floats, score: Floats, weight: Floats | None = None) -> Floats:
     """Return the chance that a churner scores above another row; a tie counts one half."""
+    return roc_auc_of(target, score)(weight)
+
+
+def roc_auc_of(target: Floats, score: Floats) -> Figure:
+    """Return `roc_auc` as a figure of weights alone: the rows are ranked once."""
     ranking = _joined(rank(score), target)
-    return _roc_auc(cumulate(ranking, target, _weight(target, weight)))
+
+    def figure(weight: Floats | None) -> Floats:
+        return _roc_auc(cumulate(ranking, target, _weight(target, weight)))
+
+    return figure
 
 
 def precision_at(
@@ -322,7 +331,7 @@ def sampled(figure: Figure, customer: Integers, customer_weights: Floats) -> Sam
     Parameters
     ----------
     figure
-        Called for a few samples at a time, so what does not depend on weights it has done before.
+        It is called for a few samples at a time, so nothing but what weights change belongs there.
     customer
         Codes of the rows' customers, `(n,)`.
     customer_weights

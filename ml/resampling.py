@@ -8,17 +8,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Figure = TypeVar("Figure")
+Value = TypeVar("Value")
 
 # Weights held at once in one thread: 2 MB, which a processor's cache keeps.
 _CELLS_AT_ONCE = 1 << 18
 
 
 def over_samples(
-    figure: Callable[[NDArray[np.float64]], Figure],
+    figure: Callable[[NDArray[np.float64]], Value],
     customer: NDArray[np.int64],
     customer_weights: NDArray[np.float64],
-) -> list[Figure]:
+) -> list[Value]:
     """Return a figure of some rows for all bootstrap samples, in pieces and in their order.
 
     Parameters
@@ -33,7 +33,7 @@ def over_samples(
     at_once = max(1, _CELLS_AT_ONCE // max(1, customer.size))
     starts = range(0, len(customer_weights), at_once)
 
-    def part(start: int) -> Figure:
+    def part(start: int) -> Value:
         return figure(customer_weights[start : start + at_once][:, customer])
 
     if len(starts) < 2:

@@ -1,7 +1,7 @@
 {% materialization slices, default %}
     {#-
         An incremental model with the strategy `slices` that ends at once where no slice is missing, stale or gone: most nodes
-        of most builds. A table that does not stand yet is the engine's own incremental materialization's work.
+        of most builds. A table that does not stand yet is the engine's own incremental materialization's work (`build_whole`).
     -#}
     {%- if not holdfast.is_slice_build() -%}
         {{ return(holdfast.build_whole()) }}
@@ -16,13 +16,19 @@
 
 
 {% macro build_whole() -%}
+    {#- Build all slices; where there are parts, first into a temporary table, from which the engine then takes them at once. -#}
     {%- if holdfast.part_count() == 1 -%}
         {{ return(holdfast.incremental_of_engine()) }}
     {%- endif -%}
     {%- set new = make_temp_relation(this).include(database=false, schema=false) -%}
+    {{ run_hooks(pre_hooks, inside_transaction=false) }}
+    {{ run_hooks(pre_hooks, inside_transaction=true) }}
+    {%- if config.get("contract").enforced -%}
+        {%- do get_assert_columns_equivalent(compiled_code) -%}
+    {%- endif -%}
     {%- do holdfast.create_temporary(new) -%}
-    {#- The engine's materialization takes its query from here. -#}
-    {%- do context.update({"compiled_code": "select * from " ~ new}) -%}
+    {#- The engine's materialization takes its query and its hooks from here. -#}
+    {%- do context.update({"compiled_code": "select * from " ~ new, "pre_hooks": []}) -%}
     {%- set built = holdfast.incremental_of_engine() -%}
     {%- do run_query("drop table " ~ new) -%}
     {{ return(built) }}

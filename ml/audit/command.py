@@ -104,7 +104,7 @@ def fingerprint(
     vars: Vars = "{}",
     as_json: AsJson = False,
 ) -> None:
-    """Build the same rows in twelve ways; silver and gold must be the same each time."""
+    """Build the same rows in many ways; silver and gold must be the same each time."""
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
         from ml.audit.fingerprint import fingerprint as build_in_every_way

@@ -188,8 +188,11 @@ CONFIGURATIONS: tuple[Configuration, ...] = (
     Configuration("incremental, some rows late", schedule_seed=0),
     Configuration("incremental, rows in any order, 8 threads", 8, schedule_seed=1),
     Configuration("incremental, some rows late, 3 parts", schedule_seed=5, customer_parts=3),
-    Configuration("little memory, spilling", 2, one_file, is_short_of_memory=True),
-    Configuration("little memory, rows shuffled, many files", 2, many_files, True),
+    # At once: in parts they would spill less.
+    Configuration("little memory, spilling", 2, one_file, True, customer_parts=1),
+    Configuration(
+        "little memory, rows shuffled, many files", 2, many_files, True, customer_parts=1
+    ),
 )
 
 

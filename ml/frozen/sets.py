@@ -269,10 +269,19 @@ def read_frame(
     ----------
     kept
         The rows wanted, `(row_count,)`; None: all.
+
+    Raises
+    ------
+    DataError
+        As `verify`.
+    ValueError
+        If `kept` is for other rows.
     """
     path = verify(settings, frozen)
     types = frozen.contract.types
     wanted = np.ones(frozen.row_count, dtype=bool) if kept is None else kept
+    if wanted.shape != (frozen.row_count,):
+        raise ValueError(f"expected a flag for each of {frozen.row_count} rows, got {wanted.shape}")
 
     def batches() -> Iterator[pa.RecordBatch]:
         start = 0

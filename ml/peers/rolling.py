@@ -5,7 +5,7 @@ plan that `holdfast train` would have followed on that day), BG/NBD from the pur
 All are judged on the customers active at T, by what they did afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -190,11 +190,9 @@ def compare(
         code = np.searchsorted(ids, origin.customers)
         for name in ESTIMATORS:
             forecast = origin.forecasts[name]
-            values[name].append(_measured(origin.target, forecast, None))
-            # Each piece sorts the rows again, which takes no time where they are sorted.
-            order = np.argsort(-forecast.score, kind="stable")
-            figure = partial(_measured, origin.target[order], forecast.at(order))
-            parts = over_samples(figure, code[order], weights)
+            figures = _figures(origin.target, forecast)
+            values[name].append(figures(None))
+            parts = over_samples(figures, code, weights)
             drawn[name].append(
                 {measure: np.concatenate([part[measure] for part in parts]) for measure in MEASURES}
             )
@@ -304,12 +302,14 @@ def _bg_nbd(
     return bgnbd.fit(purchases).silence(purchases.at(row), weeks)
 
 
-def _measured(target: Floats, forecast: Forecast, weight: Floats | None) -> dict[str, Floats]:
-    return {
-        ROC_AUC: metrics.roc_auc(target, forecast.score, weight),
-        AVERAGE_PRECISION: metrics.average_precision(target, forecast.score, weight),
-        BRIER: metrics.brier(target, forecast.probability, weight),
+def _figures(target: Floats, forecast: Forecast) -> Callable[[Floats | None], dict[str, Floats]]:
+    """Return the measures of some rows by their weights; see `metrics.Figure`."""
+    of: dict[str, metrics.Figure] = {
+        ROC_AUC: metrics.roc_auc_of(target, forecast.score),
+        AVERAGE_PRECISION: metrics.average_precision_of(target, forecast.score),
+        BRIER: partial(metrics.brier, target, forecast.probability),
     }
+    return lambda weight: {measure: figure(weight) for measure, figure in of.items()}
 
 
 def _comparison(

@@ -1,4 +1,4 @@
-{{ config(observation_bytes=6000) }}
+{{ config(observation_bytes=6000, input_bytes={'silver_daily_activity': 80}) }}
 
 {#-
     A row of the ledger counts in a window at several as-of dates, and in each at another age. Joined row by row that is a

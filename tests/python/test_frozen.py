@@ -118,11 +118,16 @@ def test_an_earlier_moment_holds_what_was_known_then(own):
     assert again.frozen == frozen
 
 
-def test_some_rows_are_read_as_they_are_among_all(own):
+def test_some_rows_are_read_as_they_are_among_all(own, monkeypatch):
+    monkeypatch.setattr(parquet, "_ROW_GROUP_ROWS", 300)
     frozen = freeze(own.settings).frozen
     kept = np.arange(frozen.row_count) % 3 == 1
+    # Of one row group nothing is kept, of another all.
+    kept[300:600], kept[600:900] = False, True
     whole, some = sets.read_frame(own.settings, frozen), sets.read_frame(own.settings, frozen, kept)
     pd.testing.assert_frame_equal(some, whole.loc[kept].reset_index(drop=True))
+    with pytest.raises(ValueError, match="expected a flag for each of"):
+        sets.read_frame(own.settings, frozen, kept[1:])
 
 
 def test_nothing_known_yet_is_an_error(own):
