@@ -341,8 +341,9 @@ def _killers(
     mutant: Mutant, copy: _Copy, company: _Company
 ) -> Mapping[str, Callable[[], str | None]]:
     """Return what may kill a mutant, the cheapest first."""
+    named = {PYTEST: lambda: copy.pytest(*mutant.tests)} if mutant.tests else {}
     if mutant.file.endswith(".py"):
-        return {PYTEST: lambda: copy.pytest(*mutant.tests)}
+        return named
     killers: dict[str, Callable[[], str | None]] = {
         UNIT_TESTS: lambda: _unit_tests(copy, company),
         DATA_TESTS: lambda: _data_tests(copy),
@@ -354,6 +355,7 @@ def _killers(
         **killers,
         ARRIVALS: lambda: copy.holdfast("arrivals", "--schedules", str(SCHEDULES)),
         REFERENCE: lambda: copy.pytest("tests/python/test_reference.py"),
+        **named,
     }
 
 

@@ -31,7 +31,8 @@ class Mutant:
     mistake
         What it does wrong; empty for a harmless rewrite.
     tests
-        For a patch to Python, the tests that are to notice it, as pytest names them.
+        The tests that are to notice it, as pytest names them: all that is asked of a patch to
+        Python, and what a patch to SQL needs that shows in another build than the audits' own.
     """
 
     name: str
