@@ -99,6 +99,14 @@ def arrivals(
 def fingerprint(
     customers: Annotated[int, typer.Option(help="How many customers' rows are built.")] = 400,
     seed: Annotated[int, typer.Option(help="Draws the customers and the dirt.")] = 0,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--way",
+            help="Only ways with this in their name, such as 'little memory', against the first; "
+            "may come repeatedly.",
+        ),
+    ] = None,
     project_dir: ProjectDir = HERE,
     target: Target = None,
     vars: Vars = "{}",
@@ -107,14 +115,20 @@ def fingerprint(
     """Build the same rows in many ways; silver and gold must be the same each time."""
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
-        from ml.audit.fingerprint import fingerprint as build_in_every_way
+        from ml.audit.fingerprint import fingerprint as build_in_ways
+        from ml.audit.fingerprint import named
         from ml.audit.render import of_fingerprint
 
+        ways = named(way or [])
         with steps.step("Fingerprint") as step:
-            result = build_in_every_way(
-                settings, customers=customers, seed=seed, progress=step.progress
+            result = build_in_ways(
+                settings,
+                customers=customers,
+                seed=seed,
+                configurations=ways,
+                progress=step.progress,
             )
-            step.outcome = f"{len(result.configurations)} configurations"
+            step.outcome = f"{len(ways)} configurations"
         return result, of_fingerprint(result)
 
     _end(execute(work, project_dir, target, vars, as_json))

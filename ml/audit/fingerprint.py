@@ -196,6 +196,23 @@ CONFIGURATIONS: tuple[Configuration, ...] = (
 )
 
 
+def named(words: Sequence[str]) -> tuple[Configuration, ...]:
+    """Return the first way to build and those with one of some words in their name; all for none.
+
+    Raises
+    ------
+    UsageError
+        Where no other way has a word in its name.
+    """
+    first, *others = CONFIGURATIONS
+    for word in words:
+        if not any(word in each.name for each in others):
+            listed = "; ".join(each.name for each in others)
+            raise UsageError(f"No way to build has '{word}' in its name. There are: {listed}.")
+    wanted = [each for each in others if any(word in each.name for word in words)]
+    return (first, *(wanted if words else others))
+
+
 def fingerprint(
     settings: Settings,
     *,

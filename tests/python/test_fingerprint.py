@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ml.audit.content import content_of
-from ml.audit.fingerprint import CONFIGURATIONS, Configuration, fingerprint, one_file
+from ml.audit.fingerprint import CONFIGURATIONS, Configuration, fingerprint, named, one_file
 from ml.audit.schedules import Rows
 from ml.audit.yard import Yard
 from ml.dbt import run_dbt
@@ -108,6 +108,16 @@ def test_a_wrong_number_of_parts_is_refused(demo_copy: Settings, wanted: object)
     settings = replace(demo_copy, vars=demo_copy.vars | {"customer_parts": wanted})
     with pytest.raises(HoldfastError, match=f"wants a whole number from 1 on.* got '{wanted}'"):
         run_dbt(settings, ["run", "--select", "gold_customer_360", "--full-refresh"])
+
+
+def test_ways_are_chosen_by_words_in_their_names() -> None:
+    assert named([]) == CONFIGURATIONS
+    first, *chosen = named(["little memory", "CSV"])
+    assert first == CONFIGURATIONS[0]
+    assert len(chosen) == 4
+    assert all("memory" in each.name or "CSV" in each.name for each in chosen)
+    with pytest.raises(UsageError, match="No way to build has 'unicorns' in its name. There are"):
+        named(["CSV", "unicorns"])
 
 
 def test_no_customers_are_refused(demo_copy: Settings) -> None:
