@@ -147,7 +147,8 @@ tool's own start weighs more here than in the full form.
 def out_of_reach(result: Result) -> list[str]:
     """Return a sentence for each mark that was not reached, with what would reach it."""
     by_name = {one["name"]: one for one in result["contenders"]}
-    ours, limit = by_name["holdfast"], by_name["limit"]
+    limit = by_name["limit"]
+    taken = by_name["holdfast"]["wall"]["median"] / limit["wall"]["median"]
     found = []
     for one in result["ratios"]:
         if one["is_met"] is not False or one["base"] != "holdfast":
@@ -155,7 +156,6 @@ def out_of_reach(result: Result) -> list[str]:
         peer = by_name[one["name"]]
         scale = limit["observations"] / peer["observations"]
         clock = scale * peer["wall"]["median"] / limit["wall"]["median"]
-        taken = ours["wall"]["median"] / limit["wall"]["median"]
         found.append(
             f"- {peer['title']}: it takes {clock:.2f} times the limit's time. To be "
             f"{one['mark']:g} times as fast as it, Holdfast would have to take "

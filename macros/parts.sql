@@ -59,6 +59,9 @@
         {%- endif -%}
         {{ return(wanted) }}
     {%- endif -%}
+    {%- if holdfast.missing_slices(config.get("slice_plan")) == [] -%}
+        {{ return(1) }}
+    {%- endif -%}
     {%- set observations = ref("gold_observations") -%}
     {%- if adapter.get_relation(observations.database, observations.schema, observations.identifier) is none -%}
         {{ return(1) }}

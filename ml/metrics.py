@@ -174,12 +174,7 @@ def average_precision(target: Floats, score: Floats, weight: Floats | None = Non
 
 def average_precision_of(target: Floats, score: Floats) -> Figure:
     """Return `average_precision` as a figure of weights alone: the rows are ranked once."""
-    ranking = _joined(rank(score), target)
-
-    def figure(weight: Floats | None) -> Floats:
-        return _average_precision(cumulate(ranking, target, _weight(target, weight)))
-
-    return figure
+    return _along_ranking(_average_precision, target, score)
 
 
 def roc_auc(target: Floats, score: Floats, weight: Floats | None = None) -> Floats:
@@ -189,12 +184,7 @@ def roc_auc(target: Floats, score: Floats, weight: Floats | None = None) -> Floa
 
 def roc_auc_of(target: Floats, score: Floats) -> Figure:
     """Return `roc_auc` as a figure of weights alone: the rows are ranked once."""
-    ranking = _joined(rank(score), target)
-
-    def figure(weight: Floats | None) -> Floats:
-        return _roc_auc(cumulate(ranking, target, _weight(target, weight)))
-
-    return figure
+    return _along_ranking(_roc_auc, target, score)
 
 
 def precision_at(
@@ -493,6 +483,11 @@ def _joined(ranking: Ranking, target: Floats) -> Ranking:
     churned = np.cumsum(target[ranking.order])[ranking.ends]
     has_churn = np.diff(churned, prepend=0) > 0
     return Ranking(ranking.order, ranking.ends[has_churn | np.append(has_churn[1:], True)])
+
+
+def _along_ranking(of: Callable[[Cumulated], Floats], target: Floats, score: Floats) -> Figure:
+    ranking = _joined(rank(score), target)
+    return lambda weight: of(cumulate(ranking, target, _weight(target, weight)))
 
 
 def _cumulated(ordered: Floats, target: Floats, ends: Integers) -> Cumulated:

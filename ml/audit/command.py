@@ -115,13 +115,12 @@ def fingerprint(
     """Build the same rows in many ways; silver and gold must be the same each time."""
 
     def work(settings: Settings, steps: Steps) -> tuple[Any, RenderableType]:
-        from ml.audit.fingerprint import fingerprint as build_in_ways
-        from ml.audit.fingerprint import named
+        from ml.audit import fingerprint as ways_to_build
         from ml.audit.render import of_fingerprint
 
-        ways = named(way or [])
+        ways = ways_to_build.named(way or [])
         with steps.step("Fingerprint") as step:
-            result = build_in_ways(
+            result = ways_to_build.fingerprint(
                 settings,
                 customers=customers,
                 seed=seed,

@@ -3,8 +3,7 @@
 The raw rows of some customers of the standing warehouse are laid out and built in several ways:
 with other numbers of threads, in another order, as one file or many, as Parquet or CSV, at once or
 batch by batch, in parts of customers, and with so little memory that the engine has to spill to
-disk. Every table of
-silver and gold must hold the same each time.
+disk. Every table of silver and gold must hold the same each time.
 """
 
 from __future__ import annotations

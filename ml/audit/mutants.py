@@ -341,7 +341,7 @@ def _killers(
     mutant: Mutant, copy: _Copy, company: _Company
 ) -> Mapping[str, Callable[[], str | None]]:
     """Return what may kill a mutant, the cheapest first."""
-    named = {PYTEST: lambda: copy.pytest(*mutant.tests)} if mutant.tests else {}
+    named = {PYTEST: lambda: copy.pytest(*mutant.tests)}
     if mutant.file.endswith(".py"):
         return named
     killers: dict[str, Callable[[], str | None]] = {
@@ -355,7 +355,7 @@ def _killers(
         **killers,
         ARRIVALS: lambda: copy.holdfast("arrivals", "--schedules", str(SCHEDULES)),
         REFERENCE: lambda: copy.pytest("tests/python/test_reference.py"),
-        **named,
+        **(named if mutant.tests else {}),
     }
 
 
